@@ -125,7 +125,7 @@ lock:  ## resolve envs/*.in into the lock files
 	rm -rf work/lock && $(PYTHON) -m venv work/lock
 	work/lock/bin/pip install --quiet -r envs/requirements.in
 	work/lock/bin/pip install --quiet --no-deps -r envs/models.in
-	work/lock/bin/pip freeze --all | grep -v -i -E '^(pip|wheel|nvidia-[a-z0-9-]*-cu[0-9]+|triton)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' \
+	work/lock/bin/pip freeze --all | grep -v -i -E '^(pip|wheel|docopt|nvidia-[a-z0-9-]*-cu[0-9]+|triton)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' \
 	  | sort -f > envs/requirements.lock
 	work/lock/bin/pip freeze --all | sort > work/lock/before
 	work/lock/bin/pip install --quiet -r envs/docs.in

@@ -92,12 +92,12 @@ def command_line() -> str:
     from posologie.cli.commands import EXIT_CODES, parser
 
     whole = parser()
-    (commands,) = (one for one in whole._actions if isinstance(one, argparse._SubParsersAction))
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
     parts = ["# Command line\n", f"`posologie COMMAND --help` prints the same.\n\n```text\n{EXIT_CODES.strip()}\n```\n"]
-    for name, one in commands.choices.items():
-        one.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=110)
-        one.epilog = None
-        parts.append(f"## `{name}`\n\n```text\n{one.format_help().strip()}\n```\n")
+    for name, command in commands.choices.items():
+        command.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=110)
+        command.epilog = None
+        parts.append(f"## `{name}`\n\n```text\n{command.format_help().strip()}\n```\n")
     return "\n".join(parts)
 
 
@@ -146,6 +146,6 @@ def on_post_build(config: MkDocsConfig) -> None:
     """
     for path in sorted(Path(config.site_dir).rglob("*")):
         pattern: Any = {".html": LOADED, ".css": IMPORTED}.get(path.suffix)
-        found = pattern.search(path.read_text(encoding="utf-8")) if pattern else None
-        if found and 'rel="canonical"' not in found[0]:
-            raise PluginError(f"{path.relative_to(config.site_dir)} loads {found[1]}; the site must work offline")
+        match = pattern.search(path.read_text(encoding="utf-8")) if pattern else None
+        if match and 'rel="canonical"' not in match[0]:
+            raise PluginError(f"{path.relative_to(config.site_dir)} loads {match[1]}; the site must work offline")

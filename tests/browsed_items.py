@@ -14,10 +14,10 @@ def opened(page, sort="study"):
 def choose(page, number=0):
     """Choose an item of the list, wait until it is shown, and return its id."""
     link = page.find_all(".hits a")[number]
-    wanted = parse_qs(link.get_attribute("href").partition("#")[2])["item"][0]
+    item = parse_qs(link.get_attribute("href").partition("#")[2])["item"][0]
     page.run("arguments[0].click()", link)
-    page.wait(f"return document.querySelector('.item').dataset.item === '{wanted}'")
-    return wanted
+    page.wait(f"return document.querySelector('.item').dataset.item === '{item}'")
+    return item
 
 
 def items_of(page):

@@ -77,10 +77,10 @@ def named_in(output, title):
 
 def resources_by_rule(output):
     """Return the resources of one job of each rule of a dry run, with its threads and whether the rule is local."""
-    found, local = {}, named_in(output, "local rules")
+    jobs, local = {}, named_in(output, "local rules")
     for block in re.split(r"\n(?=(?:local)?rule \S+:\n)", output)[1:]:
         rule = re.match(r"(?:local)?rule (\S+):", block)
         fields = dict(re.findall(r"^    (\w+): (.*)$", block.split("\n\n")[0], flags=re.MULTILINE))
         values = dict(pair.split("=", 1) for pair in fields.get("resources", "").split(", ") if "=" in pair)
-        found[rule[1]] = {**values, "threads": int(fields.get("threads", 1)), "local": rule[1] in local}
-    return found
+        jobs[rule[1]] = {**values, "threads": int(fields.get("threads", 1)), "local": rule[1] in local}
+    return jobs

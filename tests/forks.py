@@ -107,7 +107,7 @@ class Server:
             with asking, contextlib.suppress(OSError):
                 asking.sendall(str(status).encode())
 
-        def kill() -> None:  # whoever asked has ended, or gives up
+        def kill() -> None:  # the process that asked has ended, or gives up
             os.kill(child, signal.SIGKILL)
             finish()
 
@@ -133,8 +133,8 @@ def run(request: dict[str, Any], own_path: list[str], python: str, imported: int
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.executable = python
-    added = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:] = [request["folder"], *added, *own_path]
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [request["folder"], *paths, *own_path]
     sys.argv = list(request["words"])
     time.tzset()
     status = 0

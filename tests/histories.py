@@ -17,8 +17,9 @@ from pathlib import Path
 
 from posologie.records.files import write_text
 from posologie.running import sealing
+from posologie.running.comparing import Comparison, PlannedJob
 from posologie.running.errors import InputError
-from posologie.running.planning import VARIABLE, Comparison, PlannedJob, freeze, own_run, planned
+from posologie.running.planning import VARIABLE, freeze, own_run, planned
 from posologie.running.sealing import Request
 from posologie.running.seals import FileHashes, Identity, Seal, read_seal, seal_path
 
@@ -58,7 +59,7 @@ class Head:
 
 
 class World:
-    """A folder, a queue, and whoever lives."""
+    """A folder, a queue, and the processes that are alive."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -118,17 +119,22 @@ class World:
         self.submit()
 
     def _needed(self, jobs: dict[str, PlannedJob]) -> list[str]:
-        """Return the jobs that Snakemake would run: what is absent or stale, and what reads what they make."""
-        comparison = Comparison(FileHashes("hashes.json"))
-        needed: list[str] = []
-        written: set[str] = set()
-        for name, job in jobs.items():
-            absent = not all(os.path.exists(path) for path in job.outputs)
-            if absent or written & set(job.inputs) or comparison.stale(job) is not None:
-                needed.append(name)
-                written.update(job.outputs)
+        """Return the jobs that Snakemake would run: what is stale, absent and asked for, or reads what they make.
+
+        Only the table is asked for; an adapter or a mix that is absent is made where one that reads it is made.
+        """
+        makers = {output: job for job in jobs.values() for output in job.outputs}
+        comparison = Comparison(FileHashes("hashes.json"), maker=makers.get)
+        needed = {name for name, job in jobs.items() if comparison.stale(job) is not None}
         comparison.hashes.keep()
-        return needed
+        asked = {path for path in jobs["table all"].outputs if not os.path.exists(path)}
+        before = None
+        while needed != before:
+            before = set(needed)
+            written = {output for name in needed for output in jobs[name].outputs}
+            asked |= {path for name in needed for path in jobs[name].inputs if not os.path.exists(path)}
+            needed |= {name for name, job in jobs.items() if written & set(job.inputs) or asked & set(job.outputs)}
+        return [name for name in jobs if name in needed]
 
     def submit(self) -> None:
         """Submit what the head can: jobs whose inputs nobody still has to make."""
@@ -220,13 +226,15 @@ class World:
         raise AssertionError(f"the study never comes to rest: {self.refused[-3:]}")
 
     def contents(self) -> dict[str, str]:
-        """Return what every artifact is made of: its bytes, and its sealed identity."""
-        found = {}
+        """Return what every artifact that is there is made of: its bytes, and its sealed identity."""
+        states = {}
         for job in self.plan(self.study).values():
+            if not any(os.path.exists(path) for path in job.outputs):
+                continue
             seal = read_seal(seal_path(job.outputs))
             assert seal is not None
-            found[job.outputs[0]] = f"{_lineage(seal)} {[Path(path).read_text() for path in job.outputs]}"
-        return found
+            states[job.outputs[0]] = f"{_lineage(seal)} {[Path(path).read_text() for path in job.outputs]}"
+        return states
 
 
 def _identity(study: Study, stage: str, name: str) -> Identity:

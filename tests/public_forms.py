@@ -78,9 +78,14 @@ FRENCH = re.compile(
 def published_numbers():
     """Return the pattern of the numbers of the published study; those of three digits are anybody's."""
     published = read_published(REPOSITORY / "resources/published/medinjection-fr.yaml")
-    values = [value for one in published.aggregates.values() for of in one.values.values() for value in of.values()]
+    values = [
+        value
+        for aggregate in published.aggregates.values()
+        for of in aggregate.values.values()
+        for value in of.values()
+    ]
     numbers = {f"{value:.2f}" for value in values if value > 1}
-    counts = [one.records for one in published.records.printed.values() if one.records >= 1000]
+    counts = [printed.records for printed in published.records.printed.values() if printed.records >= 1000]
     numbers |= {shown for count in counts for shown in (f"{count}", f"{count:,}")}
     return re.compile(r"(?<![\d.,])(?:" + "|".join(map(re.escape, sorted(numbers))) + r")(?![\d])")
 
@@ -88,8 +93,8 @@ def published_numbers():
 def texts_of(root):
     """Return what a reader of a study's results sees, by file: tables, page without its code, figures, items."""
     patterns = ("tables/*.csv", "tables/*.tex", "*.js", "report/items/*.js")
-    found = {path.name: path.read_text() for pattern in patterns for path in root.glob(pattern)}
+    texts = {path.name: path.read_text() for pattern in patterns for path in root.glob(pattern)}
     page = (root / "report" / "index.html").read_text()
-    found["index.html"] = re.sub(r"<[^>]+>", " ", re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL))
+    texts["index.html"] = re.sub(r"<[^>]+>", " ", re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL))
     svgs = root.glob("figures/*.svg")
-    return found | {path.name: " ".join(re.findall(r">([^<>]+)</text>", path.read_text())) for path in svgs}
+    return texts | {path.name: " ".join(re.findall(r">([^<>]+)</text>", path.read_text())) for path in svgs}

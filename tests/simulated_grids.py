@@ -63,10 +63,10 @@ def simulate(design: Design, studies: int, numbers: np.random.Generator) -> tupl
     point, covariance = [], []
     batch = max(1, int(4e6 / design.items / thresholds.shape[1]))
     for start in range(0, studies, batch):
-        one = _moments(design, thresholds[start : start + batch], numbers)
-        point.append(one.point)
-        covariance.append(one.covariance)
-    moments = Moments(np.concatenate(point), np.concatenate(covariance), one.df)
+        of_batch = _moments(design, thresholds[start : start + batch], numbers)
+        point.append(of_batch.point)
+        covariance.append(of_batch.covariance)
+    moments = Moments(np.concatenate(point), np.concatenate(covariance), of_batch.df)
     arms = design.entries
     model = crossed(moments, arms, arms, sparse_items=design.items)
     recipes = np.repeat(np.array(design.scores)[None], studies, axis=0)
@@ -99,15 +99,16 @@ def _moments(design: Design, thresholds: np.ndarray, numbers: np.random.Generato
 def study_of(model: Crossed, number: int) -> Crossed:
     """Return the model of one of many simulated studies."""
     seeds = {
-        name: one._replace(between=one.between[number], noise=one.noise[number]) for name, one in model.seeds.items()
+        name: variance._replace(between=variance.between[number], noise=variance.noise[number])
+        for name, variance in model.seeds.items()
     }
     return Crossed(
         model.entries,
         model.point[number],
         model.items[number],
-        model.df_items,
-        model.share,
-        seeds,
-        model.floor[number],
-        model.bounded,
+        df_items=model.df_items,
+        share=model.share,
+        seeds=seeds,
+        floor=model.floor[number],
+        bounded=model.bounded,
     )

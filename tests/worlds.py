@@ -74,15 +74,15 @@ class World:
 
     def items(self, shares, size, seed):
         """Return the training items of a mix, as the rule `mix` draws them."""
-        given = {name: float(share) for name, share in zip(self.components, shares, strict=True) if share > 0}
+        held = {name: float(share) for name, share in zip(self.components, shares, strict=True) if share > 0}
         spec = MixSpec(
             name="M",
-            mix=Mix(shares=given, size=size, tasks=("mcqu",)),
+            mix=Mix(shares=held, size=size, tasks=("mcqu",)),
             seed=seed,
             provenance_of={name: self.study.sources[name].provenance for name in self.components},
             validation=self.study.validation,
         )
-        draws, _ = train_draws(spec, {name: self.pools[name] for name in given})
+        draws, _ = train_draws(spec, {name: self.pools[name] for name in held})
         return list(table_to_items(assembled(draws, seed)))
 
     def trained(self, shares, size, seed):

@@ -93,7 +93,7 @@ def main() -> int:
     arguments.add_argument("--rounds", type=int, default=2)
     arguments.add_argument("--most", type=float, default=1.3, help="times the bare workflow")
     arguments.add_argument("--most-megabytes", type=float, default=700.0)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         whole, bare = Path(folder) / "whole", Path(folder) / "bare"
         whole.mkdir(), bare.mkdir()
@@ -101,13 +101,13 @@ def main() -> int:
             (whole / name).symlink_to(REPOSITORY / name)
         for name in ("resources", "envs"):
             (bare / name).symlink_to(REPOSITORY / name)
-        write_study(whole, given.jobs)
+        write_study(whole, options.jobs)
         run(whole, "-c", TOLD)
         (whole / "rules.json").rename(bare / "rules.json")
         count = write_bare(bare)
         best = {"whole": float("inf"), "bare": float("inf")}
         walls, peaks = dict(best), dict.fromkeys(best, 0.0)
-        for _ in range(given.rounds):
+        for _ in range(options.rounds):
             for name, place in (("whole", whole), ("bare", bare)):
                 seconds, wall, megabytes = run(place, "-m", "snakemake")
                 best[name], walls[name] = min(best[name], seconds), min(walls[name], wall)
@@ -118,7 +118,7 @@ def main() -> int:
         f" {best['bare']:.1f} s bare ({walls['bare']:.1f} s): {ratio:.2f} times;"
         f" {peaks['whole']:.0f} MB, {peaks['bare']:.0f} MB bare"
     )
-    return 1 if ratio > given.most or peaks["whole"] > given.most_megabytes else 0
+    return 1 if ratio > options.most or peaks["whole"] > options.most_megabytes else 0
 
 
 def write_study(folder: Path, jobs: int) -> None:
@@ -151,12 +151,12 @@ def write_bare(folder: Path) -> int:
 def run(folder: Path, *how: str) -> tuple[float, float, float]:
     """Plan once; return processor seconds, seconds by the clock, and the peak in megabytes."""
     began = time.monotonic()
-    with (folder / "said.log").open("w") as said:
+    with (folder / "said.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, *how, "-n", "--cores", "8", "--quiet", "rules", "--nolock"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
-            stdout=said,
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
         _, status, usage = os.wait4(process.pid, 0)

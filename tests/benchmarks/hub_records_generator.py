@@ -48,11 +48,11 @@ _SMALL = """le la les un une des de du et ou à au en dans par pour sur avec san
 
 def vocabulary(generator: np.random.Generator, words: int = 9000) -> np.ndarray:
     """Return distinct words; those at the front are the small words of French."""
-    found = dict.fromkeys(_SMALL.split())
-    while len(found) < words:
+    small = dict.fromkeys(_SMALL.split())
+    while len(small) < words:
         stem = "".join(generator.choice(_SYLLABLES.split(), size=generator.integers(1, 4)))
-        found[stem + str(generator.choice(_ENDINGS.split()))] = None
-    return np.array(list(found), dtype=object)
+        small[stem + str(generator.choice(_ENDINGS.split()))] = None
+    return np.array(list(small), dtype=object)
 
 
 class Writer:

@@ -72,27 +72,29 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--scale", type=float, default=1.0)
     arguments.add_argument("--strata", nargs="*", default=[])
-    given = arguments.parse_args()
-    if not (given.folder / "planted.json").exists():
+    options = arguments.parse_args()
+    if not (options.folder / "planted.json").exists():
         corpus = Path(__file__).with_name("screening_corpus.py")
-        subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale)], check=True)
-    size = int(33_493 * given.scale)
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        subprocess.run([sys.executable, corpus, options.folder, "--scale", str(options.scale)], check=True)
+    size = int(33_493 * options.scale)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         out = Path(folder)
         started = time.perf_counter()
-        used = {name: draw(name, given.folder, size, given.strata, out) for name in MIXES}
+        used = {name: draw(name, options.folder, size, options.strata, out) for name in MIXES}
         seconds = time.perf_counter() - started
-        least = floor(given.folder, size, out)  # last: a child's peak memory begins at its parent's
+        least = floor(options.folder, size, out)  # last: a child's peak memory begins at its parent's
         drawn = {name: pq.read_metadata(out / name / "train.parquet").num_rows for name in MIXES}
     print(
         json.dumps(
             {
                 "items_of_each_mix": sorted(set(drawn.values())),
-                "from_items": sum(pq.read_metadata(given.folder / name / "train.parquet").num_rows for name in SOURCES),
+                "from_items": sum(
+                    pq.read_metadata(options.folder / name / "train.parquet").num_rows for name in SOURCES
+                ),
                 "seconds": round(seconds, 2),
-                "processor_seconds": round(sum(one[0] for one in used.values()), 2),
-                "processor_seconds_by_mix": {name: round(one[0], 2) for name, one in used.items()},
-                "peak_GB": round(max(one[1] for one in used.values()), 2),
+                "processor_seconds": round(sum(run[0] for run in used.values()), 2),
+                "processor_seconds_by_mix": {name: round(run[0], 2) for name, run in used.items()},
+                "peak_GB": round(max(run[1] for run in used.values()), 2),
                 "floor_seconds": round(least, 2),
                 "ratio_to_floor": round(seconds / least, 2),
                 "load": os.getloadavg()[0],

@@ -64,9 +64,18 @@ class Instant:
 
         for start in range(0, len(requests), 64):
             yield [
-                Answer(one.place, "B", 300, 2, "stop", (1,), (0.1, 0.6, 0.1, 0.1, 0.1), 0.9)
-                for one in requests[start : start + 64]
-                if one.place not in done
+                Answer(
+                    request.place,
+                    "B",
+                    300,
+                    generated_tokens=2,
+                    finish="stop",
+                    constrained_labels=(1,),
+                    label_probabilities=(0.1, 0.6, 0.1, 0.1, 0.1),
+                    label_mass=0.9,
+                )
+                for request in requests[start : start + 64]
+                if request.place not in done
             ]
 
 
@@ -113,13 +122,13 @@ def main():
     if options.one_size:
         one_size(options.one_size)
         return
-    found = []
+    peaks = []
     for count in options.items:
         call = [sys.executable, __file__, "--one-size", str(count)]
-        found.append(json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout))
-        print(json.dumps(found[-1]))
-    grown = found[-1]["peak_beyond_start_bytes"] - found[0]["peak_beyond_start_bytes"]
-    report = {"sizes": found, "bytes for each further item": grown / (found[-1]["items"] - found[0]["items"])}
+        peaks.append(json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout))
+        print(json.dumps(peaks[-1]))
+    grown = peaks[-1]["peak_beyond_start_bytes"] - peaks[0]["peak_beyond_start_bytes"]
+    report = {"sizes": peaks, "bytes for each further item": grown / (peaks[-1]["items"] - peaks[0]["items"])}
     print(json.dumps(report, indent=1))
     if options.out:
         options.out.write_text(json.dumps(report, indent=1) + "\n")

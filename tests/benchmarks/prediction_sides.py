@@ -23,12 +23,12 @@ def ours(options):
 
     def answer(requests):
         before = asked.computed_tokens
-        found = {one.place: one for some in asked.answers(requests, frozenset()) for one in some}
+        by_place = {reply.place: reply for some in asked.answers(requests, frozenset()) for reply in some}
         likeliest = [
-            max(range(len(p)), key=p.__getitem__) for p in (found[r.place].label_probabilities for r in requests)
+            max(range(len(p)), key=p.__getitem__) for p in (by_place[r.place].label_probabilities for r in requests)
         ]
         return likeliest, {
-            "prompt tokens": sum(one.prompt_tokens for one in found.values()),
+            "prompt tokens": sum(reply.prompt_tokens for reply in by_place.values()),
             "computed": asked.computed_tokens - before,
         }
 
@@ -64,7 +64,7 @@ def published(options):
         return masks[count]
 
     def answer(requests):
-        found = []
+        answers = []
         for request in requests:
             inputs = tokenizer(prompt_text(tokenizer, request), return_tensors="pt", add_special_tokens=False)
             inputs = inputs.to(model.device)
@@ -81,8 +81,8 @@ def published(options):
                 tokens = allowed(count)
                 constrained = model.generate(**inputs, **settings, prefix_allowed_tokens_fn=lambda *_, t=tokens: t)
             text = tokenizer.decode(constrained.sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-            found.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(text[:1]) if text else None)
-        return found, {}
+            answers.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(text[:1]) if text else None)
+        return answers, {}
 
     return answer
 
@@ -163,11 +163,11 @@ def lm_eval(options):
             labels = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(request.order)]
             instances += [Instance("loglikelihood", {}, (context, label), index) for index, label in enumerate(labels)]
         scores = iter(harness.loglikelihood(instances, disable_tqdm=True))
-        found = []
+        times = []
         for request in requests:
             shares = [next(scores)[0] for _ in request.order]
-            found.append(max(range(len(shares)), key=shares.__getitem__))
-        return found, {}
+            times.append(max(range(len(shares)), key=shares.__getitem__))
+        return times, {}
 
     return answer
 

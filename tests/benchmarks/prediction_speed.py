@@ -112,7 +112,7 @@ def harness_environment(folder):
 
 def ratio(slow, fast):
     """Return the geometric mean of ratios of times, with the 95 % t interval of its logarithm."""
-    logs = [math.log(one / other) for one, other in zip(slow, fast, strict=True)]
+    logs = [math.log(first / other) for first, other in zip(slow, fast, strict=True)]
     quantiles = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26, 11: 2.23, 12: 2.20}
     mean = statistics.fmean(logs)
     spread = quantiles.get(len(logs), 2.0) * statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
@@ -189,13 +189,13 @@ def compare(options, folder):
             permutations = 0
             if kind == "both":
                 asked, permutations = asked + take(multiples, number, options.multiples), options.permutations
-            found = sides[side].answer(asked, permutations)
-            times[turn].append(found["seconds"])
-            cpu[turn].append(found["cpu"])
-            chosen[turn] = found["chosen"]
+            result = sides[side].answer(asked, permutations)
+            times[turn].append(result["seconds"])
+            cpu[turn].append(result["cpu"])
+            chosen[turn] = result["chosen"]
             if turn == ("single", "ours"):
-                prompts, facts = prompts + found["prompts"], [*facts, found]
-            print(f"round {number + 1}, {kind}, {side}: {found['seconds']:.2f} s", file=sys.stderr)
+                prompts, facts = prompts + result["prompts"], [*facts, result]
+            print(f"round {number + 1}, {kind}, {side}: {result['seconds']:.2f} s", file=sys.stderr)
         compared += len(chosen["single", "ours"])
         for side in only_singles:
             if side.startswith("lm-eval"):
@@ -217,10 +217,10 @@ def compare(options, folder):
             for kind in ("single", "both")
             if (kind, "ours") in times
         },
-        "prompt tokens computed, share": sum(one["computed"] for one in facts)
-        / sum(one["prompt tokens"] for one in facts),
-        "median seconds": {f"{kind}: {side}": statistics.median(found) for (kind, side), found in times.items()},
-        "median CPU seconds": {f"{kind}: {side}": statistics.median(found) for (kind, side), found in cpu.items()},
+        "prompt tokens computed, share": sum(fact["computed"] for fact in facts)
+        / sum(fact["prompt tokens"] for fact in facts),
+        "median seconds": {f"{kind}: {side}": statistics.median(seconds) for (kind, side), seconds in times.items()},
+        "median CPU seconds": {f"{kind}: {side}": statistics.median(seconds) for (kind, side), seconds in cpu.items()},
     }
     if "published" in sides:
         report["times faster than the published protocol"] = both_ratios(times, cpu, "both", "published")

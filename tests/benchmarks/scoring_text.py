@@ -44,14 +44,14 @@ def make(folder: Path, answers: int, models: int) -> None:
             name := stable_id("s", str(number)),
             "s",
             "native",
-            "test",
-            "oeq",
-            "Quoi ?",
-            "",
-            (),
-            (),
-            " ".join(text),
-            name,
+            split="test",
+            task="oeq",
+            question="Quoi ?",
+            context="",
+            options=(),
+            gold=(),
+            answer=" ".join(text),
+            group=name,
         )
         for number, text in enumerate(references)
     ]
@@ -79,13 +79,13 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--answers", type=int, default=5000)
     arguments.add_argument("--models", type=int, default=8)
-    given = arguments.parse_args()
-    make(given.folder, given.answers, given.models)
+    options = arguments.parse_args()
+    make(options.folder, options.answers, options.models)
     spec = json.dumps({"suite": {"benchmarks": {"b": {"source": "s", "tasks": ["oeq"]}}}})
 
     def score(model: int) -> tuple[float, float, float]:
         predictions, scores = (
-            str(given.folder / path(f"m/{model}", "oeq")) for path in (layout.predictions, layout.scores)
+            str(options.folder / path(f"m/{model}", "oeq")) for path in (layout.predictions, layout.scores)
         )
         words = [
             "--spec",
@@ -93,15 +93,15 @@ def main() -> None:
             "--predictions",
             predictions,
             "--items",
-            f"s={given.folder / layout.shard('s', 'test')}",
+            f"s={options.folder / layout.shard('s', 'test')}",
         ]
         return measured(["posologie.scoring", *words, "--scores", scores])
 
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as jobs:
-        found = list(jobs.map(score, range(given.models)))
-    processor, memory = sum(one[1] for one in found), max(one[2] for one in found)
-    count = given.answers * given.models
+        results = list(jobs.map(score, range(options.models)))
+    processor, memory = sum(result[1] for result in results), max(result[2] for result in results)
+    count = options.answers * options.models
     print(f"{count} answers: {time.perf_counter() - start:.1f} s, {processor:.1f} processor seconds", end="")
     print(f" ({1000 * processor / count:.2f} ms an answer), {memory:.2f} GB at most in one job")
 

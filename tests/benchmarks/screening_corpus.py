@@ -207,14 +207,14 @@ def main() -> None:
     arguments.add_argument(
         "--second-language", action="store_true", help="write the translated part's tests in a second language"
     )
-    given = arguments.parse_args()
-    rng = random.Random(given.seed)
-    words = Words(np.random.default_rng(given.seed))
+    options = arguments.parse_args()
+    rng = random.Random(options.seed)
+    words = Words(np.random.default_rng(options.seed))
     planted: dict[str, list[list[str]]] = {"near": [], "across": [], "mistakable": []}
     known: list[Item] = []
     foreign: set[str] = set()
-    jobs = [(source, "test", int(size * given.scale)) for source, size in TESTED.items()]
-    jobs += [(source, "train", int(size * given.scale)) for source, size in SIZES.items()]
+    jobs = [(source, "test", int(size * options.scale)) for source, size in TESTED.items()]
+    jobs += [(source, "train", int(size * options.scale)) for source, size in SIZES.items()]
     for source, split, size in jobs:
         items: list[Item] = []
         case: tuple[str, str] | None = None
@@ -239,13 +239,13 @@ def main() -> None:
             elif split == "test" or luck > 0.95:
                 known.append(item)
             items.append(item)
-        if given.second_language and (source, split) == ("translated", "test"):
+        if options.second_language and (source, split) == ("translated", "test"):
             foreign = {item.id for item in items}
             items = [in_second_language(item) for item in items]
-        write_parquet(given.folder / source / f"{split}.parquet", items_to_table(items))
+        write_parquet(options.folder / source / f"{split}.parquet", items_to_table(items))
         text = sum(len(item.question) + len(item.context) + sum(map(len, item.options)) for item in items)
         print(json.dumps({"source": source, "split": split, "items": size, "characters": text}), flush=True)
-    write_json(given.folder / "planted.json", planted)
+    write_json(options.folder / "planted.json", planted)
 
 
 if __name__ == "__main__":

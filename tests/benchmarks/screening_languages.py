@@ -38,7 +38,19 @@ def item(key: str, language: str, question: str, context: str, options: list[str
     kept = [number for number, option in enumerate(options) if option and option != "nan"]
     right = tuple(kept.index(number) for number in gold if number in kept)
     texts = tuple(options[number] for number in kept)
-    return Item(f"{language}:{key}", language, "native", "test", "mcq", question, context, texts, right, "", key)
+    return Item(
+        f"{language}:{key}",
+        language,
+        "native",
+        split="test",
+        task="mcq",
+        question=question,
+        context=context,
+        options=texts,
+        gold=right,
+        answer="",
+        group=key,
+    )
 
 
 def casimedicos(folder: Path, language: str) -> Iterator[Item]:
@@ -91,19 +103,19 @@ def one_question(*sides: list[Item]) -> dict[str, str]:
         values = signatures_of(fields, shape)
         for pair in near_duplicates(values, lambda chosen, f=fields: [f[n] for n in chosen], everything, 0.5, 5)[0]:
             name[of(side[pair.one].group)] = of(side[pair.other].group)
-    return {one.group: of(one.group) for side in sides for one in side}
+    return {item.group: of(item.group) for side in sides for item in side}
 
 
 def shuffled(items: list[Item]) -> list[Item]:
     """Return the items with their options in another order."""
-    found = []
-    for one in items:
-        order = list(range(len(one.options)))
-        random.Random(one.id).shuffle(order)
-        gold = tuple(sorted(order.index(number) for number in one.gold))
-        options = tuple(one.options[number] for number in order)
-        found.append(Item(**{**{k: getattr(one, k) for k in Item.__slots__}, "options": options, "gold": gold}))
-    return found
+    pairs = []
+    for item in items:
+        order = list(range(len(item.options)))
+        random.Random(item.id).shuffle(order)
+        gold = tuple(sorted(order.index(number) for number in item.gold))
+        options = tuple(item.options[number] for number in order)
+        pairs.append(Item(**{**{k: getattr(item, k) for k in Item.__slots__}, "options": options, "gold": gold}))
+    return pairs
 
 
 def measured(
@@ -115,21 +127,21 @@ def measured(
     rank = np.arange(table.num_rows)
     whole = Population(table, len(tested), 0, 0, rank, [("suite",)] * len(tested))
     started = time.perf_counter()
-    found = [match for match in compare(whole, comparing, (), vectors=vectors).matches if match.kind in TWINS]
+    matches = [match for match in compare(whole, comparing, (), vectors=vectors).matches if match.kind in TWINS]
     seconds = time.perf_counter() - started
     everything = [*tested, *training]
-    names = [truth[one.group] for one in everything]
-    right = sum(names[match.item] == names[match.other] for match in found)
+    names = [truth[item.group] for item in everything]
+    right = sum(names[match.item] == names[match.other] for match in matches)
     asked = set(names[: len(tested)])
     pairs = sum(names[: len(tested)].count(name) for name in names[len(tested) :] if name in asked)
     return {
         "tested": len(tested),
         "training": len(training),
         "pairs": pairs,
-        "found": len(found),
+        "found": len(matches),
         "recall": round(right / pairs, 4),
-        "precision": round(right / max(len(found), 1), 4),
-        "answers_agree": round(sum(bool(match.same_answer) for match in found) / max(len(found), 1), 4),
+        "precision": round(right / max(len(matches), 1), 4),
+        "answers_agree": round(sum(bool(match.same_answer) for match in matches) / max(len(matches), 1), 4),
         "seconds": round(seconds, 1),
     }
 
@@ -155,19 +167,19 @@ def main() -> None:
     )
     arguments.add_argument("--only", default="", metavar="WORD", help="runs whose name has this word")
     arguments.add_argument("--encoder", metavar="JSON", help="as in the study's screening.encoder")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     searches = {"without a model": Comparing()}
     vectors = None
-    if given.encoder is not None:
-        encoder = SentenceEncoder.from_json(given.encoder)
+    if options.encoder is not None:
+        encoder = SentenceEncoder.from_json(options.encoder)
         vectors = remembered(opened(encoder, None, None))
         searches["encoder"] = Comparing(across_languages="off", encoder=encoder)
         searches["both"] = Comparing(encoder=encoder)
-    casi = {language: list(casimedicos(given.folder, language)) for language in ("en", "fr", "es")}
-    both = {language: list(mmlu(given.folder, language, SUBJECTS)) for language in ("en", "es")}
+    casi = {language: list(casimedicos(options.folder, language)) for language in ("en", "fr", "es")}
+    both = {language: list(mmlu(options.folder, language, SUBJECTS)) for language in ("en", "es")}
     others = {
-        "fr": list(frenchmedmcqa(given.folder)),
-        "es": [*headqa(given.folder), *mmlu(given.folder, "es", ("clinical_knowledge",))],
+        "fr": list(frenchmedmcqa(options.folder)),
+        "es": [*headqa(options.folder), *mmlu(options.folder, "es", ("clinical_knowledge",))],
     }
     runs = {
         "CasiMedicos, English tested, French training": (casi["en"], casi["fr"]),
@@ -182,10 +194,10 @@ def main() -> None:
         ),
     }
     for name, (tested, training) in runs.items():
-        if given.only not in name:
+        if options.only not in name:
             continue
         for search, comparing in searches.items():
-            result = measured(tested, shuffled(training) if given.shuffle else training, comparing, vectors)
+            result = measured(tested, shuffled(training) if options.shuffle else training, comparing, vectors)
             print(json.dumps({"run": name, "search": search, **result}), flush=True)
 
 

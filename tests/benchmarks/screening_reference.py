@@ -59,9 +59,9 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", "".join(sign for sign in plain if not unicodedata.combining(sign)))
 
 
-def whole_text(one: Item) -> str:
+def whole_text(item: Item) -> str:
     """Return all that an item shows."""
-    return " ".join(words(" ".join([one.context, one.question, *sorted(one.options)])))
+    return " ".join(words(" ".join([item.context, item.question, *sorted(item.options)])))
 
 
 def ours(training: list[Item], tested: list[Item]) -> dict[str, Pairs]:
@@ -73,9 +73,9 @@ def ours(training: list[Item], tested: list[Item]) -> dict[str, Pairs]:
     return {"screening": {(ids[match.item], ids[match.other]) for match in twins}}
 
 
-def signature(one: Item) -> MinHash:
+def signature(item: Item) -> MinHash:
     """Return datasketch's signature of an item."""
-    text = whole_text(one)
+    text = whole_text(item)
     made = MinHash(num_perm=128, seed=1)
     made.update_batch([text[start : start + 5].encode() for start in range(max(len(text) - 4, 1))])
     return made
@@ -84,38 +84,38 @@ def signature(one: Item) -> MinHash:
 def datasketch_pairs(training: list[Item], tested: list[Item]) -> dict[str, Pairs]:
     """Return what shares a bucket of datasketch's LSH, and of that what its signatures estimate to be as similar."""
     index = MinHashLSH(threshold=THRESHOLD, num_perm=128)
-    signatures = {one.id: signature(one) for one in tested}
+    signatures = {item.id: signature(item) for item in tested}
     for name, made in signatures.items():
         index.insert(name, made)
-    found: dict[str, Pairs] = {"datasketch": set(), "datasketch, estimate ≥ 0.7": set()}
-    for one in training:
-        made = signature(one)
+    pairs: dict[str, Pairs] = {"datasketch": set(), "datasketch, estimate ≥ 0.7": set()}
+    for trained in training:
+        made = signature(trained)
         for name in index.query(made):
-            found["datasketch"].add((one.id, name))
+            pairs["datasketch"].add((trained.id, name))
             if made.jaccard(signatures[name]) >= THRESHOLD:
-                found["datasketch, estimate ≥ 0.7"].add((one.id, name))
-    return found
+                pairs["datasketch, estimate ≥ 0.7"].add((trained.id, name))
+    return pairs
 
 
 def eight_grams(training: list[Item], tested: list[Item], size: int = 8) -> dict[str, Pairs]:
     """Return the pairs in which more than half of the tested question's words are in n-grams that both have."""
     holders: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    questions = {one.id: words(one.question) for one in tested}
-    wanted = {tuple(own[start : start + size]) for own in questions.values() for start in range(len(own) - size + 1)}
-    for one in training:
-        own = words(" ".join([one.context, one.question, *one.options, one.answer]))
+    questions = {item.id: words(item.question) for item in tested}
+    runs = {tuple(own[start : start + size]) for own in questions.values() for start in range(len(own) - size + 1)}
+    for trained in training:
+        own = words(" ".join([trained.context, trained.question, *trained.options, trained.answer]))
         for start in range(len(own) - size + 1):
             gram = tuple(own[start : start + size])
-            if gram in wanted:
-                holders[gram].add(one.id)
-    found: Pairs = set()
+            if gram in runs:
+                holders[gram].add(trained.id)
+    pairs: Pairs = set()
     for name, own in questions.items():
         covered: dict[str, set[int]] = defaultdict(set)
         for start in range(len(own) - size + 1):
             for holder in holders.get(tuple(own[start : start + size]), ()):
                 covered[holder].update(range(start, start + size))
-        found |= {(holder, name) for holder, places in covered.items() if len(places) > len(own) / 2}
-    return {"8-grams": found}
+        pairs |= {(holder, name) for holder, places in covered.items() if len(places) > len(own) / 2}
+    return {"8-grams": pairs}
 
 
 def invented(folder: Path, scale: float) -> tuple[list[Item], list[Item], Pairs]:
@@ -123,10 +123,10 @@ def invented(folder: Path, scale: float) -> tuple[list[Item], list[Item], Pairs]
     corpus = Path(__file__).with_name("screening_corpus.py")
     subprocess.run([sys.executable, corpus, folder, "--scale", str(scale)], check=True, stdout=subprocess.DEVNULL)
     training = [
-        one for name in ("native", "translated", "synthetic") for one in read_items(folder / name / "train.parquet")
+        item for name in ("native", "translated", "synthetic") for item in read_items(folder / name / "train.parquet")
     ]
-    tested = [one for name in ("native", "translated") for one in read_items(folder / name / "test.parquet")]
-    names = {one.id for one in tested}
+    tested = [item for name in ("native", "translated") for item in read_items(folder / name / "test.parquet")]
+    names = {item.id for item in tested}
     planted = json.loads((folder / "planted.json").read_text())["near"]
     return training, tested, {(item, model) for item, model in planted if model in names}
 
@@ -144,13 +144,13 @@ def french(data: Path) -> tuple[list[Item], list[Item]]:
 
 def numbered(items: list[Item], side: str) -> list[Item]:
     """Return the items, each with its side and number as its id."""
-    return [replace(one, id=f"{side}{number}", group=f"{side}{number}") for number, one in enumerate(items)]
+    return [replace(item, id=f"{side}{number}", group=f"{side}{number}") for number, item in enumerate(items)]
 
 
 def quoted(data: Path) -> tuple[list[Item], list[Item], Pairs]:
     """Return abstracts, every second with a tested question and its answer inside, and the tested questions."""
     _, others = french(data)
-    tested = [one for one in others if len(words(one.question)) >= 8 and one.gold][:300]
+    tested = [item for item in others if len(words(item.question)) >= 8 and item.gold][:300]
     with open(data / "morfitt/train.tsv", encoding="utf-8", newline="") as file:
         abstracts = [row["abstract"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
     training, planted = [], set()
@@ -163,7 +163,20 @@ def quoted(data: Path) -> tuple[list[Item], list[Item], Pairs]:
             planted.add((f"abstract {number}", question.id))
         lesson = " ".join(own)
         training.append(
-            Item(f"abstract {number}", "lessons", "synthetic", "train", "oeq", lesson, "", (), (), "–", str(number), {})
+            Item(
+                f"abstract {number}",
+                "lessons",
+                "synthetic",
+                split="train",
+                task="oeq",
+                question=lesson,
+                context="",
+                options=(),
+                gold=(),
+                answer="–",
+                group=str(number),
+                meta={},
+            )
         )
     return training, tested, planted
 
@@ -182,39 +195,39 @@ def main() -> None:
     arguments.add_argument("data", type=Path)
     arguments.add_argument("--scale", type=float, default=0.02, help="of the invented corpus")
     arguments.add_argument("--show", action="store_true", help="print the pool with its texts, for reading")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     columns = f"{'pairs':>6} {'found':>6} {'right':>6} {'recall':>7} {'precision':>9} {'seconds':>8}"
     print(f"{'task':15} {'method':27} {columns}")
-    for task, training, tested, planted in tasks(given.data, given.scale):
-        found: dict[str, Pairs] = {}
+    for task, training, tested, planted in tasks(options.data, options.scale):
+        pairs_of: dict[str, Pairs] = {}
         seconds: dict[str, float] = {}
         for method in (ours, datasketch_pairs, eight_grams):
             started = time.process_time()
             made = method(training, tested)
-            found |= made
+            pairs_of |= made
             seconds |= dict.fromkeys(made, time.process_time() - started)
         truth = planted
         if truth is None:
             same = (pair.split("-") for pair in SAME.get(task, "").split())
-            truth = {(f"a{one}", f"b{other}") for one, other in same}
-        for name, pairs in found.items():
+            truth = {(f"a{first}", f"b{other}") for first, other in same}
+        for name, pairs in pairs_of.items():
             right = len(pairs & truth)
             recall, precision = right / max(len(truth), 1), right / max(len(pairs), 1)
             row = f"{len(truth):6} {len(pairs):6} {right:6} {recall:7.3f} {precision:9.3f} {seconds[name]:8.1f}"
             print(f"{task:15} {name:27} {row}", flush=True)
-        if given.show and planted is None:
-            show(training, tested, found, truth)
+        if options.show and planted is None:
+            show(training, tested, pairs_of, truth)
 
 
-def show(training: list[Item], tested: list[Item], found: dict[str, Pairs], truth: Pairs) -> None:
+def show(training: list[Item], tested: list[Item], matched: dict[str, Pairs], truth: Pairs) -> None:
     """Print every pair that a method found, with who found it."""
-    sides = [{one.id: one for one in side} for side in (training, tested)]
-    by = Counter(pair for pairs in found.values() for pair in pairs)
+    sides = [{item.id: item for item in side} for side in (training, tested)]
+    by = Counter(pair for pairs in matched.values() for pair in pairs)
     for pair in sorted(by, key=lambda pair: (int(pair[0][1:]), int(pair[1][1:]))):
-        print(f"\n{pair[0]}-{pair[1]} {pair in truth} {[name for name, pairs in found.items() if pair in pairs]}")
+        print(f"\n{pair[0]}-{pair[1]} {pair in truth} {[name for name, pairs in matched.items() if pair in pairs]}")
         for side, name in zip(sides, pair, strict=True):
-            one = side[name]
-            print(f"   {one.context[:200]!r} {one.question!r} {one.options} {one.gold}")
+            shown = side[name]
+            print(f"   {shown.context[:200]!r} {shown.question!r} {shown.options} {shown.gold}")
 
 
 if __name__ == "__main__":

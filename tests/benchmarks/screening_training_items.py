@@ -74,15 +74,15 @@ def judged(folder: Path) -> dict[str, float]:
             by_kind[row["kind"]].add(frozenset((row["item"], row["matched"])))
     counts: dict[str, float] = {"mistakable": len(planted["mistakable"])}
     for name, kinds in {"near": ("exact", "near"), "across": ("cross_lingual",)}.items():
-        found = set().union(*(by_kind[kind] for kind in kinds))
-        right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in found)
-        caught = sum(frozenset(pair) in found for pair in planted[name])
-        counts |= {f"{name}_planted": len(planted[name]), f"{name}_found": len(found)}
+        pairs = set().union(*(by_kind[kind] for kind in kinds))
+        right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in pairs)
+        caught = sum(frozenset(pair) in pairs for pair in planted[name])
+        counts |= {f"{name}_planted": len(planted[name]), f"{name}_found": len(pairs)}
         counts |= {
             f"{name}_recall": caught / max(len(planted[name]), 1),
-            f"{name}_precision": right / max(len(found), 1),
+            f"{name}_precision": right / max(len(pairs), 1),
         }
-        counts[f"{name}_mistaken"] = sum(frozenset(pair) in found for pair in planted["mistakable"])
+        counts[f"{name}_mistaken"] = sum(frozenset(pair) in pairs for pair in planted["mistakable"])
     return counts
 
 
@@ -93,25 +93,30 @@ def main() -> None:
     arguments.add_argument("--scale", type=float, default=1.0)
     arguments.add_argument("--processes", type=int, default=2)
     arguments.add_argument("--second-language", action="store_true", help="as in screening_corpus.py")
-    given = arguments.parse_args()
-    if not (given.folder / "planted.json").exists():
+    arguments_given = arguments.parse_args()
+    if not (arguments_given.folder / "planted.json").exists():
         corpus = Path(__file__).with_name("screening_corpus.py")
-        options = ["--second-language"] if given.second_language else []
-        subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale), *options], check=True)
+        options = ["--second-language"] if arguments_given.second_language else []
+        subprocess.run(
+            [sys.executable, corpus, arguments_given.folder, "--scale", str(arguments_given.scale), *options],
+            check=True,
+        )
     runs = {}
     for source in ORDER:
-        runs[source] = screen(given.folder, source, given.processes)
+        runs[source] = screen(arguments_given.folder, source, arguments_given.processes)
         shown = "{:.1f} s, {:.1f} s of processor time, {:.2f} GB".format(*runs[source])
         print(f"{source}: {shown}", file=sys.stderr, flush=True)
     seconds = sum(run[0] for run in runs.values())
-    least = floor(given.folder)  # last: a child's peak memory begins at its parent's
+    least = floor(arguments_given.folder)  # last: a child's peak memory begins at its parent's
     print(
         json.dumps(
             {
                 "training_items": sum(
-                    pq.read_metadata(given.folder / name / "train.parquet").num_rows for name in ORDER
+                    pq.read_metadata(arguments_given.folder / name / "train.parquet").num_rows for name in ORDER
                 ),
-                "tested_items": sum(pq.read_metadata(given.folder / name / "test.parquet").num_rows for name in TESTED),
+                "tested_items": sum(
+                    pq.read_metadata(arguments_given.folder / name / "test.parquet").num_rows for name in TESTED
+                ),
                 "seconds": round(seconds, 1),
                 "processor_seconds": round(sum(run[1] for run in runs.values()), 1),
                 "seconds_by_source": {source: round(run[0], 1) for source, run in runs.items()},
@@ -120,7 +125,7 @@ def main() -> None:
                 "ratio_to_floor": round(seconds / least, 1),
                 "load": os.getloadavg()[0],
                 "benchmark_peak_GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-                **judged(given.folder),
+                **judged(arguments_given.folder),
             },
             indent=1,
         )

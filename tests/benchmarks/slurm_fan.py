@@ -60,9 +60,9 @@ def fan(cluster: Cluster, root: Path, jobs: int, seconds: float, slots: int) -> 
     environment |= {"SLURM_CONF": str(cluster.configuration), "SQUEUE_COUNT": str(root / "looks")}
     environment["PATH"] = f"{root / 'bin'}:{environment['PATH']}"
     began = time.time()
-    with (root / "said.log").open("w") as said:
+    with (root / "said.log").open("w") as log:
         words = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--default-resources", "slurm_partition=cpu"]
-        subprocess.run(words, cwd=root, env=environment, stdout=said, stderr=subprocess.STDOUT, check=True)
+        subprocess.run(words, cwd=root, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
     made = [path.stat().st_mtime for path in (root / "made").iterdir()]
     return max(made) - began, len((root / "looks").read_text().splitlines())
 
@@ -74,17 +74,17 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=60.0)
     arguments.add_argument("--slots", type=int, default=8, choices=[1, 2, 4, 8, 16, 32])
     arguments.add_argument("--most", type=float, default=1.25, help="times the ideal schedule")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     cluster = Cluster()
-    ideal = math.ceil(given.jobs / given.slots) * given.seconds
+    ideal = math.ceil(options.jobs / options.slots) * options.seconds
     with cluster.running(), tempfile.TemporaryDirectory() as folder:
-        taken, looks = fan(cluster, Path(folder) / "fan", given.jobs, given.seconds, given.slots)
+        taken, looks = fan(cluster, Path(folder) / "fan", options.jobs, options.seconds, options.slots)
     ratio, most_looks = taken / ideal, taken / BETWEEN_LOOKS + FURTHER_LOOKS
     print(
-        f"{given.jobs} jobs of {given.seconds:.0f} s in {given.slots} slots: {taken:.0f} s,"
+        f"{options.jobs} jobs of {options.seconds:.0f} s in {options.slots} slots: {taken:.0f} s,"
         f" {ratio:.2f} × {ideal:.0f} s; {looks} looks at the queue, at most {most_looks:.0f} in this time"
     )
-    return 1 if ratio > given.most or looks > most_looks else 0
+    return 1 if ratio > options.most or looks > most_looks else 0
 
 
 if __name__ == "__main__":

@@ -89,25 +89,25 @@ def coverage(design: Design, studies: int, numbers: np.random.Generator, correct
     shapley = interaction_index(frozenset({PLAYERS[0]}), PLAYERS)
     order = [0, *range(1, arms)]
     assert len(coalitions(PLAYERS)) == arms
-    found = {"score": covers_share(plain.of(np.eye(arms)[1]), truth[:, 1], design).mean()}
-    found["difference from base"] = covers(model.of(pair[0]), truth @ pair[0]).mean()
-    found["difference of mixes"] = covers(model.of(pair[1]), truth @ pair[1]).mean()
-    found["Shapley value"] = covers(model.of(shapley[order]), truth @ shapley[order]).mean()
+    covered = {"score": covers_share(plain.of(np.eye(arms)[1]), truth[:, 1], design).mean()}
+    covered["difference from base"] = covers(model.of(pair[0]), truth @ pair[0]).mean()
+    covered["difference of mixes"] = covers(model.of(pair[1]), truth @ pair[1]).mean()
+    covered["Shapley value"] = covers(model.of(shapley[order]), truth @ shapley[order]).mean()
     gains = differences([(mix, 0) for mix in range(1, arms)], arms)
     right, errors = [], [(0.0, 0.0)]
     for study in range(min(corrected, studies)):
-        one = study_of(model, study)
-        if float(one.items[1:, 1:].trace()) <= NOTHING:
+        simulated = study_of(model, study)
+        if float(simulated.items[1:, 1:].trace()) <= NOTHING:
             continue
         settings = Statistics(replicates=500, seed=DRAWS * study // corrected)
-        best = corrected_for_choice(one, gains, settings)
-        chosen = int(np.argmax(gains @ one.point))
+        best = corrected_for_choice(simulated, gains, settings)
+        chosen = int(np.argmax(gains @ simulated.point))
         aim = float((gains @ truth[study])[chosen])
         right.append(best.low is None or best.low - 1e-12 <= aim <= best.high + 1e-12)
-        errors.append((best.value - aim, float(gains[chosen] @ one.point) - aim))
-    found["corrected best"] = float(np.mean(right)) if right else float("nan")
-    found["bias corrected"], found["bias of the best"] = np.mean(errors[1:] or [(0.0, 0.0)], axis=0)
-    return {name: float(value) for name, value in found.items()}
+        errors.append((best.value - aim, float(gains[chosen] @ simulated.point) - aim))
+    covered["corrected best"] = float(np.mean(right)) if right else float("nan")
+    covered["bias corrected"], covered["bias of the best"] = np.mean(errors[1:] or [(0.0, 0.0)], axis=0)
+    return {name: float(value) for name, value in covered.items()}
 
 
 def all_coverages(
@@ -152,7 +152,7 @@ def families(design: Design, studies: int, numbers: np.random.Generator, margin:
     arms = len(design.scores)
     gains = differences([(mix, 0) for mix in range(1, arms)], arms)
     pairs = list(itertools.combinations(range(arms - 1), 2))
-    every = differences([(1 + one, 1 + other) for one, other in pairs], arms)
+    every = differences([(1 + left, 1 + other) for left, other in pairs], arms)
     scores = np.array(design.scores)
     worse, better = scores.copy(), scores.copy()
     worse[1:] -= margin
@@ -167,15 +167,17 @@ def families(design: Design, studies: int, numbers: np.random.Generator, margin:
     )
     clusters = design.items // design.cluster
     for study in range(studies):
-        one = study_of(model, study)
+        simulated = study_of(model, study)
         settings = Statistics(replicates=500, seed=DRAWS * study // studies)  # one set of draws would be luck
-        counts["family of gains"].append(judge_in_one_cell(one, gains, clusters, settings, None, 1).settled.any())
-        counts["family of all pairs"].append(judge_in_one_cell(one, every, clusters, settings, None, 1).settled.any())
+        counts["family of gains"].append(judge_in_one_cell(simulated, gains, clusters, settings, None, 1).settled.any())
+        counts["family of all pairs"].append(
+            judge_in_one_cell(simulated, every, clusters, settings, None, 1).settled.any()
+        )
         judged = judge_in_one_cell(study_of(below, study), gains, clusters, settings, margin, 1)
         counts["non-inferior"].append(bool((judged.p_noninferior < 0.05).any()))
         counts["equivalent"].append(bool(judged.equivalent.any()))
-        found = family(study_of(above, study), every, settings.replicates, study)
-        best = compare_with_best(above.point[study, 1:], pairs, found, SETTINGS.level)
+        family_tests = family(study_of(above, study), every, settings.replicates, study)
+        best = compare_with_best(above.point[study, 1:], pairs, family_tests, SETTINGS.level)
         counts["best left out"].append(not best.in_set[int(np.argmax(truth[study, 1:]))])
         counts["size of set"].append(best.in_set.sum())
     return {name: float(np.mean(values)) for name, values in counts.items()}
@@ -189,8 +191,8 @@ def family_sizes(design: Design, studies: int, numbers: np.random.Generator) -> 
     model, _ = simulate(design, studies, numbers)
     settled = np.zeros((studies, 2), dtype=bool)
     for study in range(studies):
-        one, seed = study_of(model, study), FAMILY_DRAWS * study // studies
-        settled[study] = [family(one, linear, 1000, seed).p_values().min() < 0.05 for linear in (gains, every)]
+        simulated, seed = study_of(model, study), FAMILY_DRAWS * study // studies
+        settled[study] = [family(simulated, linear, 1000, seed).p_values().min() < 0.05 for linear in (gains, every)]
     return float(settled[:, 0].mean()), float(settled[:, 1].mean())
 
 
@@ -214,10 +216,10 @@ def power(mixes: int, seeds: int, items: int, gain: float, sd: float, against_ba
     pair = differences([(1, 0) if against_base else (1, 2)], mixes + 1)[0]
     model, _ = simulate(Design(items, 1, scores, seeds, sd), studies, numbers)
     single, _ = simulate(Design(items, 1, scores, 1, sd), studies, numbers)
-    found = {"ours": (p_value(model.of(pair)) < 0.05).mean(), "one seed": (p_value(single.of(pair)) < 0.05).mean()}
+    rejected = {"ours": (p_value(model.of(pair)) < 0.05).mean(), "one seed": (p_value(single.of(pair)) < 0.05).mean()}
     if model.seeds:
-        found["variance analysis"] = (variance_analysis(model, pair) < 0.05).mean()
-    return {name: float(value) for name, value in found.items()}
+        rejected["variance analysis"] = (variance_analysis(model, pair) < 0.05).mean()
+    return {name: float(value) for name, value in rejected.items()}
 
 
 def main() -> None:
@@ -230,25 +232,25 @@ def main() -> None:
     arguments.add_argument("--clusters", type=int, nargs="+", default=CLUSTERS, help="of these cells, items in a case")
     arguments.add_argument("--scores", type=float, nargs="+", default=SCORES, help="of these cells, true scores")
     arguments.add_argument("--json", type=Path, help="file to which the coverages are added, one a line")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     start = time.perf_counter()
-    if "coverage" in given.part:
+    if "coverage" in options.part:
         rows = []
-        for row in all_coverages(given.studies, given.seed, given.items, given.clusters, given.scores):
+        for row in all_coverages(options.studies, options.seed, options.items, options.clusters, options.scores):
             rows.append(row)
-            if given.json:
-                with given.json.open("a", encoding="utf-8") as file:
+            if options.json:
+                with options.json.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
         print_coverages(rows)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if "families" in given.part:
-        print_families(max(100, given.studies // 2), given.seed)
+    if "families" in options.part:
+        print_families(max(100, options.studies // 2), options.seed)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if "sizes" in given.part:
-        print_sizes(given.studies, given.seed, given.scores)
+    if "sizes" in options.part:
+        print_sizes(options.studies, options.seed, options.scores)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if "power" in given.part:
-        print_powers(4 * given.studies, given.seed)
+    if "power" in options.part:
+        print_powers(4 * options.studies, options.seed)
         print(f"{time.perf_counter() - start:.0f} s")
 
 
@@ -262,8 +264,8 @@ def print_coverages(rows: list[dict[str, Any]]) -> None:
             for edge in (False, True):
                 group = [row for row in mine if row["items"] == items and (row["true"] != 0.4) == edge]
                 places = Counter(place_of(row) for row in group)
-                told = ", ".join(f"{places[place]} {place}" for place in ("below", "inside", "above"))
-                print(f"   {items} items, {'2 or 95' if edge else '40'} %: {told}")
+                counts = ", ".join(f"{places[place]} {place}" for place in ("below", "inside", "above"))
+                print(f"   {items} items, {'2 or 95' if edge else '40'} %: {counts}")
         for row in sorted(mine, key=lambda row: row["held"]):
             if row["held"] < DOUBTFUL:
                 error = 100 * twice_error(row["held"], row["studies"])
@@ -276,25 +278,25 @@ def print_families(studies: int, seed: int) -> None:
     for number, (items, seeds, sd) in enumerate(itertools.product((200, 2000), SEEDS, SEED_SDS)):
         if seeds == 1 and sd:
             continue
-        found = families(Design(items, 4, (0.4,) * 8, seeds, sd), studies, np.random.default_rng([seed, 2, number]))
-        told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items() if name != "size of set")
-        print(f"n {items}, seeds {seeds}, sd {100 * sd:.1f}: {told}; set of {found['size of set']:.1f}", flush=True)
+        rates = families(Design(items, 4, (0.4,) * 8, seeds, sd), studies, np.random.default_rng([seed, 2, number]))
+        text = ", ".join(f"{name} {100 * value:.1f}" for name, value in rates.items() if name != "size of set")
+        print(f"n {items}, seeds {seeds}, sd {100 * sd:.1f}: {text}; set of {rates['size of set']:.1f}", flush=True)
 
 
 def print_sizes(studies: int, seed: int, scores: Sequence[float]) -> None:
     """Print the sizes of the two families of seven mixes in cases of four."""
     print(f"\nfamilies of seven equal mixes, {studies} studies, in %: some gain over base, some pair of mixes settled")
     for score in scores:
-        found = []
+        rows = []
         for number, (items, seeds, sd) in enumerate(itertools.product((200, 2000), SEEDS, SEED_SDS)):
             if (seeds == 1 and sd) or (score, sd) == (0.02, 0.042):
                 continue
             design = Design(items, 4, (score,) * 8, seeds, sd)
-            found.append(family_sizes(design, studies, np.random.default_rng([seed, number])))
-            gain, pair = found[-1]
+            rows.append(family_sizes(design, studies, np.random.default_rng([seed, number])))
+            gain, pair = rows[-1]
             where = f"true {100 * score:.0f}, n {items}, seeds {seeds}, sd {100 * sd:.1f}"
             print(f"{where}: {100 * gain:.1f}, {100 * pair:.1f}", flush=True)
-        print(f"true {100 * score:.0f}: mean {np.round(100 * np.mean(found, axis=0), 2)}")
+        print(f"true {100 * score:.0f}: mean {np.round(100 * np.mean(rows, axis=0), 2)}")
 
 
 def print_powers(studies: int, seed: int) -> None:
@@ -305,12 +307,21 @@ def print_powers(studies: int, seed: int) -> None:
     ):
         if (not base and mixes < 2) or (seeds == 1 and sd) or (gain and sd):
             continue
-        found = power(mixes, seeds, 1000, gain, sd, base, studies, np.random.default_rng([seed, 3, number]))
-        if sd and "variance analysis" not in found:
+        rates = power(
+            mixes,
+            seeds,
+            1000,
+            gain=gain,
+            sd=sd,
+            against_base=base,
+            studies=studies,
+            numbers=np.random.default_rng([seed, 3, number]),
+        )
+        if sd and "variance analysis" not in rates:
             continue  # too few seeds: the tests are about the adapters, which do differ
-        told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
+        text = ", ".join(f"{name} {100 * value:.1f}" for name, value in rates.items())
         what = "against base" if base else "of two mixes"
-        print(f"{mixes} mixes, {what}, seeds {seeds}, sd {100 * sd:.1f}, gain {100 * gain:.0f}: {told}", flush=True)
+        print(f"{mixes} mixes, {what}, seeds {seeds}, sd {100 * sd:.1f}, gain {100 * gain:.0f}: {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,21 @@ def make(folder: Path, count: int, seeds: int) -> None:
             group = stable_id(source, "case", str(number // 4)) if number % 40 < 4 else name
             options = tuple(f"option {place}" for place in range(size))
             gold = tuple(sorted(map(int, right)))
-            mine.append(Item(name, source, provenance, "test", task, "Question ?", "", options, gold, "", group))
+            mine.append(
+                Item(
+                    name,
+                    source,
+                    provenance,
+                    split="test",
+                    task=task,
+                    question="Question ?",
+                    context="",
+                    options=options,
+                    gold=gold,
+                    answer="",
+                    group=group,
+                )
+            )
         write_parquet(folder / layout.shard(source, "test"), items_to_table(mine))
         items += [(source, item) for item in mine]
     names = variants(3)
@@ -88,13 +102,15 @@ def make(folder: Path, count: int, seeds: int) -> None:
     for place, model in enumerate(models(seeds)):
         knows = ease + 0.3 * numbers.normal(size=len(rows)) < 0.36 + 0.01 * (place // seeds)
         guess = numbers.integers(0, 4, len(rows))
-        given = [right if known else [int(other)] for right, known, other in zip(gold, knows, guess, strict=True)]
+        answers = [right if known else [int(other)] for right, known, other in zip(gold, knows, guess, strict=True)]
         outcome = numbers.choice(["labels", "none", "ambiguous"], len(rows), p=[0.95, 0.03, 0.02])
         chances = [numbers.dirichlet(np.ones(len(order))).astype(np.float32) for _, _, _, order in rows]
         own = {
             "greedy_outcome": pa.array(outcome.tolist()),
-            "greedy_labels": [one if read == "labels" else None for one, read in zip(given, outcome, strict=True)],
-            "constrained_labels": given,
+            "greedy_labels": [
+                labels if read == "labels" else None for labels, read in zip(answers, outcome, strict=True)
+            ],
+            "constrained_labels": answers,
             "label_probabilities": chances,
         }
         columns = {field.name: shared[field.name] if field.name in shared else pa.array(own[field.name], field.type)
@@ -128,20 +144,20 @@ def main() -> None:
     arguments.add_argument("--items", type=int, default=28_000)
     arguments.add_argument("--replicates", type=int, default=10_000)
     arguments.add_argument("--seeds", type=int, default=3)
-    given = arguments.parse_args()
-    folder: Path = given.folder / f"{given.items}-{given.seeds}"
-    everyone = models(given.seeds)
+    options = arguments.parse_args()
+    folder: Path = options.folder / f"{options.items}-{options.seeds}"
+    everyone = models(options.seeds)
     if not (folder / layout.predictions(str(everyone[-1]["name"]), "mcqa")).is_file():
-        make(folder, given.items, given.seeds)
+        make(folder, options.items, options.seeds)
     suite = {"benchmarks": {source: {"source": source} for source in SOURCES}, "permutations": 3}
     shards = [f"{source}={folder / layout.shard(source, 'test')}" for source in SOURCES]
     parts = {mix: list(PARTS) if mix == "ALL" else mix.split("-") for mix in MIXES}
-    blends = {mix: {PARTS[part]: 1 / len(found) for part in found} for mix, found in parts.items()}
+    blends = {mix: {PARTS[part]: 1 / len(parts_held) for part in parts_held} for mix, parts_held in parts.items()}
     spec = {
         "models": everyone,
         "suites": {"mcqa": suite},
         "blends": blends,
-        "statistics": {"replicates": given.replicates, "sweeps": {"native": {"SYN": 0, "NAT-SYN": 0.5, "NAT": 1}}},
+        "statistics": {"replicates": options.replicates, "sweeps": {"native": {"SYN": 0, "NAT-SYN": 0.5, "NAT": 1}}},
     }
     published = ["--published", str(Path(__file__).parents[2] / "resources/published/medinjection-fr.yaml")]
 
@@ -162,9 +178,14 @@ def main() -> None:
         tables = list(jobs.map(tabulate, TABLES))
     end = time.perf_counter()
     lines = [
-        (f"{len(everyone)} × scoring", middle - start, sum(one[1] for one in scored), max(one[2] for one in scored))
+        (
+            f"{len(everyone)} × scoring",
+            middle - start,
+            sum(score[1] for score in scored),
+            max(score[2] for score in scored),
+        )
     ]
-    lines += [(name, *one) for name, one in zip(TABLES, tables, strict=True)]
+    lines += [(name, *table) for name, table in zip(TABLES, tables, strict=True)]
     both = sum(sorted(line[3] for line in lines)[-2:])
     lines.append(("everything, two at a time", end - start, sum(line[2] for line in lines), both))
     print(f"{'':30}{'seconds':>10}{'cpu seconds':>13}{'peak GB':>9}")

@@ -21,8 +21,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--studies", type=int, default=400, help="simulated studies a setting")
     arguments.add_argument("--seed", type=int, default=1, help="of all random numbers")
-    given = arguments.parse_args()
-    studies, seed = given.studies, given.seed
+    options = arguments.parse_args()
+    studies, seed = options.studies, options.seed
     print(f"corrected shares and differences, {studies} studies each")
     print(f"{'N':>6}{'rated':>7}{'p':>6}{'accuracy':>10}{'cluster':>9}{'drawn':>10}{'share':>8}{'difference':>12}"
           f"{'check':>8}{'± se':>7}{'width':>8}{'people':>8}")  # fmt: skip
@@ -31,9 +31,9 @@ def main() -> None:
     print(f"\nthe chosen judge, {studies} studies each of n answers in pairs")
     for answers, noises in ((100, [0.7] * 5), (100, [0.4, 0.6, 0.8, 1, 1.2]), (100, [0.5, 0.5, 0.9, 1.1, 1.1]),
                             (40, [0.7] * 5), (400, [0.7] * 5)):  # fmt: skip
-        found, plain = chosen_judge(studies, seed, answers, noises)
-        error = (found * (1 - found) / studies) ** 0.5
-        print(f"n = {answers}, noise of the judges {noises}: {found:.3f} ± {error:.3f}; percentile {plain:.3f}",
+        chosen, plain = chosen_judge(studies, seed, answers, noises)
+        error = (chosen * (1 - chosen) / studies) ** 0.5
+        print(f"n = {answers}, noise of the judges {noises}: {chosen:.3f} ± {error:.3f}; percentile {plain:.3f}",
               flush=True)  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def line(studies: int, seed: int, answers: int, rated: int, share: float, accura
             numbers.beta(2 * share, 2 * (1 - share), answers // per), per
         )  # fmt: skip
         pair = [study(numbers, base, rated, accuracy, per, drawn) for _ in range(2)]
-        first, second = (corrected(one, answers // per) for one in pair)
+        first, second = (corrected(answers_of, answers // per) for answers_of in pair)
         low, high = first.share_interval(0.95)
         held[0] += low <= share <= high
         widths.append(high - low)
@@ -76,9 +76,9 @@ def line(studies: int, seed: int, answers: int, rated: int, share: float, accura
             f"{covered[2]:>8.3f}{error:>7.3f}{100 * np.mean(widths):>8.1f}{100 * np.mean(alone):>8.1f}")  # fmt: skip
 
 
-def width(found: Corrected) -> float:
+def width(covered: Corrected) -> float:
     """Return the width of a share's interval."""
-    low, high = found.share_interval(0.95)
+    low, high = covered.share_interval(0.95)
     return high - low
 
 

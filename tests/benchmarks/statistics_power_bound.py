@@ -32,8 +32,10 @@ def bound(noise: float, df: int, gap: float, alpha: float = 0.05) -> float:
         return np.outer(np.diff(chi2.cdf(df * spreads / true, df)), of_size).ravel()
 
     levels = np.stack([chances(noise * times) for times in np.geomspace(1, 400, 45)])
-    found = linprog(-chances(noise, gap), A_ub=levels, b_ub=np.full(len(levels), alpha), bounds=(0, 1), method="highs")
-    return float(-found.fun)
+    optimum = linprog(
+        -chances(noise, gap), A_ub=levels, b_ub=np.full(len(levels), alpha), bounds=(0, 1), method="highs"
+    )
+    return float(-optimum.fun)
 
 
 def main() -> None:

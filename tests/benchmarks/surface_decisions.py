@@ -73,17 +73,17 @@ def region(studies: int) -> None:
                     fitted = least_squares(COMPONENTS, design, score, variance=0.49 if known else None)
                     several = np.concatenate([best[None], design])
                     candidates = candidates_of(fitted, whole_simplex(3), several, lattice_points=66, even_points=64)
-                    found = region_of(fitted, candidates, draws=500)
+                    region_found = region_of(fitted, candidates, draws=500)
                     place = int(np.flatnonzero((np.abs(candidates.shares - best) < 1e-6).all(axis=1))[0])
-                    of_chosen = float((terms(candidates.shares[found.chosen][None]) @ truth)[0])
-                    inside.append(bool(found.inside[place]))
-                    bounded.append(values.max() - of_chosen <= found.most_regret + 1e-6)
-                    held.append(found.expected.low <= of_chosen <= found.expected.high)
-                    naive.append(found.mean[found.chosen] - of_chosen)
-                    corrected.append(found.expected.value - of_chosen)
-                    expected.append(found.regret)
+                    of_chosen = float((terms(candidates.shares[region_found.chosen][None]) @ truth)[0])
+                    inside.append(bool(region_found.inside[place]))
+                    bounded.append(values.max() - of_chosen <= region_found.most_regret + 1e-6)
+                    held.append(region_found.expected.low <= of_chosen <= region_found.expected.high)
+                    naive.append(region_found.mean[region_found.chosen] - of_chosen)
+                    corrected.append(region_found.expected.value - of_chosen)
+                    expected.append(region_found.regret)
                     true.append(max(0.0, values.max() - of_chosen))
-                    part.append(found.share)
+                    part.append(region_found.share)
                 print(
                     f"{name:7s} {design_name}, variance {'known' if known else 'not'}: {share(inside)} {share(bounded)}"
                     f" {share(held)} | {mean(naive)} {mean(corrected)} | {mean(expected)} {mean(true)} |"
@@ -117,9 +117,9 @@ def rates(studies: int) -> None:
                     score = linear(shares, sizes) @ true + numbers.normal(0, noise, len(shares))
                     variance = noise**2 if known else None
                     surface = least_squares(COMPONENTS, shares, score, sizes, variance, terms=linear)
-                    found = effects_at(surface, np.full(3, 1000.0)).rate("native", "translated")
-                    covered.append(found.covers(rate))
-                    bounded.append(found.case == "bounded")
+                    exchange = effects_at(surface, np.full(3, 1000.0)).rate("native", "translated")
+                    covered.append(exchange.covers(rate))
+                    bounded.append(exchange.case == "bounded")
                 print(f"rate {rate:4.1f}, noise {noise}, variance {'known' if known else 'not'}: {share(covered)}"
                       f" {share(bounded)}", flush=True)  # fmt: skip
 
@@ -149,9 +149,9 @@ def sweeps(studies: int) -> None:
                     seed_df=14.0,
                 )
                 curves = {curve.component: curve for curve in curves_of(runs)}
-                found = horizontal_rate(runs, curves["translated"], curves["synthetic"], 1000.0)
-                covered.append(found.covers(rate))
-                bounded.append(bool(found.ranges) and np.isfinite(found.high))
+                exchange = horizontal_rate(runs, curves["translated"], curves["synthetic"], 1000.0)
+                covered.append(exchange.covers(rate))
+                bounded.append(bool(exchange.ranges) and np.isfinite(exchange.high))
             print(f"rate {rate}, noise {noise}: {share(covered)} {share(bounded)}", flush=True)
 
 
@@ -218,24 +218,24 @@ def sequential(studies: int, noises: tuple[float, ...] = (1.0, 2.5)) -> None:
                     design, score = CENTROID, start
                     for _ in range(2):
                         if name == "prescribe":
-                            found = asked(design, score, noise, 0.0, 4).proposals
-                            added = np.array([one.shares for one in found])
-                            if not len(added):  # nothing is expected to change the choice
+                            proposals = asked(design, score, noise, 0.0, 4).proposals
+                            shares = np.array([proposal.shares for proposal in proposals])
+                            if not len(shares):  # nothing is expected to change the choice
                                 break
                         elif name == "random":
-                            added = own.dirichlet(np.ones(3), 4)
+                            shares = own.dirichlet(np.ones(3), 4)
                         else:
-                            added = farthest(design, 4)
-                        score = np.append(score, world.run(added, own))
-                        design = np.concatenate([design, added])
+                            shares = farthest(design, 4)
+                        score = np.append(score, world.run(shares, own))
+                        design = np.concatenate([design, shares])
                     regrets.setdefault(name, []).append(world.regret(design, score))
             what = "a bump" if bump else "quadratic"
-            told = ", ".join(f"{name} {mean(values)}" for name, values in regrets.items())
+            text = ", ".join(f"{name} {mean(values)}" for name, values in regrets.items())
             paired = [
                 f"less {name} {mean(list(np.subtract(regrets['prescribe'], regrets[name])))}"
                 for name in ("random", "space-filling")
             ]
-            print(f"{what}, noise {noise}: {told}; prescribe {', '.join(paired)}", flush=True)
+            print(f"{what}, noise {noise}: {text}; prescribe {', '.join(paired)}", flush=True)
 
 
 def stop(studies: int, most: int = 24) -> None:
@@ -253,16 +253,16 @@ def stop(studies: int, most: int = 24) -> None:
                 design, score = CENTROID, world.run(CENTROID, numbers)
                 once.append(world.regret(design, score))
                 for _ in range(most // 2):
-                    found = asked(design, score, noise, 0.1, 2)
-                    if found.stop:
+                    advice = asked(design, score, noise, 0.1, 2)
+                    if advice.stop:
                         break
-                    added = np.array([one.shares for one in found.proposals])
-                    score = np.append(score, world.run(added, numbers))
-                    design = np.concatenate([design, added])
-                never.append(not found.stop)
+                    shares = np.array([proposal.shares for proposal in advice.proposals])
+                    score = np.append(score, world.run(shares, numbers))
+                    design = np.concatenate([design, shares])
+                never.append(not advice.stop)
                 spent.append(float(len(design) - len(CENTROID)))
                 left.append(world.regret(design, score))
-                expected.append(found.regret)
+                expected.append(advice.regret)
                 wrong.append(left[-1] > 0.5)
                 if (more := most - int(spent[-1])) > 0:
                     rest = farthest(design, more)
@@ -284,10 +284,10 @@ def main() -> None:
     arguments.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART", help="all if left out")
     arguments.add_argument("--studies", type=int, default=400)
     arguments.add_argument("--noises", type=float, nargs="+", help="noise of a run in sequential, in points")
-    given = arguments.parse_args()
-    for name in given.parts or PARTS:
+    options = arguments.parse_args()
+    for name in options.parts or PARTS:
         start = time.perf_counter()
-        PARTS[name](given.studies, **({"noises": given.noises} if given.noises and name == "sequential" else {}))
+        PARTS[name](options.studies, **({"noises": options.noises} if options.noises and name == "sequential" else {}))
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -51,8 +51,8 @@ def runs_of(shares: np.ndarray, losses: np.ndarray) -> Runs:
     """Return runs with nothing known of their errors, the loss turned round."""
     count = len(losses)
     return Runs(
-        tuple(f"run {number}" for number in range(count)), tuple(str(one) for one in range(shares.shape[1])),
-        shares, None, -losses, np.zeros((count, count)), np.ones(count, dtype=np.int64),
+        tuple(f"run {number}" for number in range(count)), tuple(str(column) for column in range(shares.shape[1])),
+        shares, sizes=None, score=-losses, items=np.zeros((count, count)), seeds=np.ones(count, dtype=np.int64),
     )  # fmt: skip
 
 
@@ -131,59 +131,60 @@ def main() -> None:
     arguments.add_argument("--smaller-leaves", action="store_true")
     arguments.add_argument("--forms", action="store_true", help="each form by itself, too")
     arguments.add_argument("--proxy", action="store_true")
-    given = arguments.parse_args()
-    shares, losses, names = read(given.data, "train", "1m")
-    tested, truth, _ = read(given.data, "test", "1m")
-    losses, truth = (np.column_stack([one, one.mean(1)]) for one in (losses, truth))
+    options = arguments.parse_args()
+    shares, losses, names = read(options.data, "train", "1m")
+    tested, truth, _ = read(options.data, "test", "1m")
+    losses, truth = (np.column_stack([table, table.mean(1)]) for table in (losses, truth))
     names = [*names, "mean"]
-    wanted = [names.index(name) for name in given.losses or names]
-    if given.proxy:
-        proxies(given, shares, losses, wanted)
+    columns = [names.index(name) for name in options.losses or names]
+    if options.proxy:
+        proxies(options, shares, losses, columns)
         return
     methods = {"surface": surface(None), "linear regression": linear}
-    if given.forms:
+    if options.forms:
         methods |= {form.name: surface((form.name,)) for form in FORMS}
     if importlib.util.find_spec("lightgbm") is None:
         print("LightGBM is not installed: left out (pip install --target FOLDER lightgbm; PYTHONPATH=FOLDER)")
     else:
         methods["LightGBM"] = boosted()
-        if given.smaller_leaves:
+        if options.smaller_leaves:
             methods["LightGBM, leaves of 3"] = boosted(min_child_samples=3)
-    print(f"losses: {', '.join(names[one] for one in wanted)}")
+    print(f"losses: {', '.join(names[loss] for loss in columns)}")
     print(f"{'runs, method':34} {'RMSE':>14}  {'rank corr.':>14}  {'coverage':>14}  {'regret':>14}")
-    for size in given.sizes:
-        draws = given.draws if size < len(shares) else 1
+    for size in options.sizes:
+        draws = options.draws if size < len(shares) else 1
         picks = [np.random.default_rng([SEED, size, draw]).permutation(len(shares))[:size] for draw in range(draws)]
         for label, method in methods.items():
             values, kinds, began = [], [], time.process_time()
             for pick in picks:
-                found = [method(shares[pick], losses[pick, one], tested, truth[:, one]) for one in wanted]
-                values.append(list(np.mean([value for value, _ in found], axis=0)))
-                kinds += [kind for _, kind in found]
+                predictions = [method(shares[pick], losses[pick, loss], tested, truth[:, loss]) for loss in columns]
+                values.append(list(np.mean([value for value, _ in predictions], axis=0)))
+                kinds += [kind for _, kind in predictions]
             report(f"{size}, {label}", values, kinds, (time.process_time() - began) / len(kinds))
 
 
-def proxies(given: argparse.Namespace, shares: np.ndarray, losses: np.ndarray, wanted: list[int]) -> None:
+def proxies(options: argparse.Namespace, shares: np.ndarray, losses: np.ndarray, columns: list[int]) -> None:
     """Print how runs of the large model are predicted from few of them, with small runs as a proxy."""
-    mixes, large, _ = read(given.data, "test", "60m")
-    _, small, _ = read(given.data, "test", "1m")
-    large, small = (np.column_stack([one, one.mean(1)]) for one in (large, small))
+    mixes, large, _ = read(options.data, "test", "60m")
+    _, small, _ = read(options.data, "test", "1m")
+    large, small = (np.column_stack([table, table.mean(1)]) for table in (large, small))
     print(f"{'large runs, method':34} {'RMSE':>14}  {'rank corr.':>14}  {'coverage':>14}  {'regret':>14}")
-    for size in [one for one in given.sizes if one in LARGE] or LARGE:
+    for size in [size for size in options.sizes if size in LARGE] or LARGE:
         rows: dict[str, list[list[float]]] = {"alone": [], "with the proxy": [], "weight, correlation low and high": []}
-        for draw in range(given.draws):
+        for draw in range(options.draws):
             pick = np.random.default_rng([SEED, size, draw]).permutation(len(mixes))
             known, asked = pick[:size], pick[size:]
             parts: dict[str, list[list[float]]] = {name: [] for name in rows}
-            for one in wanted:
-                runs = runs_of(mixes[known], large[known, one])
+            for loss in columns:
+                runs = runs_of(mixes[known], large[known, loss])
                 both = runs_of(
-                    np.concatenate([shares[:200], mixes[known]]), np.concatenate([losses[:200, one], small[known, one]])
+                    np.concatenate([shares[:200], mixes[known]]),
+                    np.concatenate([losses[:200, loss], small[known, loss]]),
                 )
                 result = with_proxy(runs, both)
                 for name, fitted in (("alone", result.plain.surface), ("with the proxy", result.surface)):
                     interval = fitted.interval(mixes[asked], adapters=1)
-                    parts[name].append(figures(interval.mean, large[asked, one], interval))
+                    parts[name].append(figures(interval.mean, large[asked, loss], interval))
                 correlation = result.agreement
                 parts["weight, correlation low and high"].append(
                     [result.weight, correlation.correlation or 0, correlation.low or 0, correlation.high or 0]

@@ -71,9 +71,16 @@ def simulated(
     known = adapters > 1
     df = count * (adapters - 1)
     runs = Runs(
-        tuple(f"mix {one}" for one in range(count)), ("a", "b", "c"), mixes, None, score, items,
-        np.full(count, adapters), seed_variance * rng.chisquare(df) / df if known else None, df if known else 0.0,
-    )  # fmt: skip
+        tuple(f"mix {number}" for number in range(count)),
+        ("a", "b", "c"),
+        mixes,
+        sizes=None,
+        score=score,
+        items=items,
+        seeds=np.full(count, adapters),
+        seed_variance=seed_variance * rng.chisquare(df) / df if known else None,
+        seed_df=df if known else 0.0,
+    )
     return runs, truth, seed_variance
 
 
@@ -84,21 +91,23 @@ def measured(runs: Runs, truth: Callable[[np.ndarray], np.ndarray], seed_varianc
     interval = choice.surface.interval(GRID)
     new = choice.surface.interval(GRID, adapters=1)
     drawn = expected + rng.normal(size=len(GRID)) * np.sqrt(seed_variance)
-    found = {
+    facts = {
         "coverage": np.mean((interval.low <= expected) & (expected <= interval.high)),
         "coverage, new run": np.mean((new.low <= drawn) & (drawn <= new.high)),
         "width": np.mean(interval.high - interval.low),
         "regret, tested": expected.max() - truth(runs.shares[[int(runs.score.argmax())]])[0],
         "supported": float(choice.supported),
     }
-    surfaces = {"chosen": choice.surface} | {one.fitted.form.name: one.fitted for one in choice.candidates}
+    surfaces = {"chosen": choice.surface} | {
+        candidate.fitted.form.name: candidate.fitted for candidate in choice.candidates
+    }
     for name, surface in surfaces.items():
         mean = surface.interval(GRID).mean
-        found[f"error, {name}"] = np.std(mean - expected)
-        found[f"regret, {name}"] = expected.max() - expected[int(mean.argmax())]
-    for one in choice.candidates:
-        found[f"chosen {one.fitted.form.name}"] = float(one is choice.chosen)
-    return {name: float(value) for name, value in found.items()}
+        facts[f"error, {name}"] = np.std(mean - expected)
+        facts[f"regret, {name}"] = expected.max() - expected[int(mean.argmax())]
+    for tried in choice.candidates:
+        facts[f"chosen {tried.fitted.form.name}"] = float(tried is choice.chosen)
+    return {name: float(value) for name, value in facts.items()}
 
 
 def main() -> None:
@@ -107,19 +116,19 @@ def main() -> None:
     arguments.add_argument("--truths", type=int, default=600)
     arguments.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     arguments.add_argument("--null", action="store_true")
-    given = arguments.parse_args()
-    for count in given.sizes:
+    options = arguments.parse_args()
+    for count in options.sizes:
         rows: dict[str, list[dict[str, float]]] = {}
-        for number in range(given.truths):
+        for number in range(options.truths):
             rng = np.random.default_rng([SEED, count, number])
             kind = KINDS[number % len(KINDS)]
-            runs, truth, seed_variance = simulated(count, kind, rng, null=given.null)
-            if given.null:
-                found = {"claimed": float(choose(runs).supported)}
+            runs, truth, seed_variance = simulated(count, kind, rng, null=options.null)
+            if options.null:
+                facts = {"claimed": float(choose(runs).supported)}
             else:
-                found = measured(runs, truth, seed_variance, rng)
+                facts = measured(runs, truth, seed_variance, rng)
             for name in (kind, "all"):
-                rows.setdefault(name, []).append(found)
+                rows.setdefault(name, []).append(facts)
         for name in (*KINDS, "all"):
             print(f"\n{count} runs, {name} truths, n = {len(rows[name])}")
             for figure in rows[name][0]:

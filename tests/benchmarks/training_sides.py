@@ -220,8 +220,8 @@ def run_side(options, side, examples):
     work = stock if side.startswith("trainer") else ours
     if options.memory:
         work(options, side, examples, lambda: None, lambda loss: None)
-        found = peak_memory()
-        print(json.dumps({"peak": found["gpu"] or found["process"]}))
+        peak = peak_memory()
+        print(json.dumps({"peak": peak["gpu"] or peak["process"]}))
     else:
         turn = Turn()
         sys.stdin.readline()

@@ -136,7 +136,7 @@ def main():
         result["peak_bytes"] = peaks
         for mine, theirs in RATIOS:
             if mine in sides and theirs in sides:
-                ratios = [one / other for one, other in zip(peaks[mine], peaks[theirs], strict=True)]
+                ratios = [ours / other for ours, other in zip(peaks[mine], peaks[theirs], strict=True)]
                 result["ratios"][f"{mine} / {theirs}"] = {"memory": interval(ratios)}
     else:
         seconds, losses = speed(sides)

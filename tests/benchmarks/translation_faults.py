@@ -92,9 +92,9 @@ _TURNED = {
 def _substituted(text: str, rules: Sequence[tuple[str, str]], last: bool = False) -> str | None:
     """Return a text with one occurrence of the first rule that fits replaced, or None."""
     for pattern, replacement in rules:
-        found = list(re.finditer(pattern, text))
-        if found:
-            match = found[-1 if last else 0]
+        matches = list(re.finditer(pattern, text))
+        if matches:
+            match = matches[-1 if last else 0]
             return text[: match.start()] + match.expand(replacement) + text[match.end() :]
     return None
 
@@ -181,10 +181,10 @@ def _with_option(texts: Texts, number: int, option: str) -> Texts:
 
 def _exchanged(pair: Pair, pairs: Sequence[Pair], draw: random.Random) -> Made:
     options = list(pair.translation.options)
-    one, other = draw.sample(range(len(options)), 2)
-    if _plain(options[one]) == _plain(options[other]):
+    first, other = draw.sample(range(len(options)), 2)
+    if _plain(options[first]) == _plain(options[other]):
         return None
-    options[one], options[other] = options[other], options[one]
+    options[first], options[other] = options[other], options[first]
     return pair.source, replace(pair.translation, options=tuple(options))
 
 
@@ -203,7 +203,7 @@ def _left(pair: Pair, pairs: Sequence[Pair], draw: random.Random) -> Made:
 
 
 def _replaced(pair: Pair, pairs: Sequence[Pair], draw: random.Random) -> Made:
-    other = draw.choice([one for one in pairs if one.key != pair.key and one.part == pair.part])
+    other = draw.choice([candidate for candidate in pairs if candidate.key != pair.key and candidate.part == pair.part])
     changed = replace(pair.translation, question=other.translation.question, context=other.translation.context)
     return (pair.source, changed) if _plain(changed.question) != _plain(pair.translation.question) else None
 
@@ -314,12 +314,12 @@ def main() -> None:
                     for (what, pair, _), problem in zip(cases, problems, strict=True)
                     if what == "right" and problem is None
                 }
-                found = [
+                caught = [
                     problem is not None
                     for (what, pair, _), problem in zip(cases, problems, strict=True)
                     if what == kind and pair.part == part and (kind == "right" or pair.key in passing)
                 ]
-                row[name] = {"caught": sum(found), "n": len(found)}
+                row[name] = {"caught": sum(caught), "n": len(caught)}
             rows.append(row)
     for part in dict.fromkeys(pair.part for pair in pairs):
         print(f"\n{part}")
@@ -331,8 +331,8 @@ def main() -> None:
         if kind in options.show and (problem is not None) == (kind == "right"):
             print(f"\n{pair.key}: {problem}")
             for side in ("source", "translation"):
-                one = case[side]
-                print(f"   {one['context'][:300]!r} {one['question']!r} {one['options']}")
+                text = case[side]
+                print(f"   {text['context'][:300]!r} {text['question']!r} {text['options']}")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

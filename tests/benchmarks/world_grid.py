@@ -41,8 +41,8 @@ from worlds import COMPONENTS, ROOT, World
 def lattice(components, steps):
     """Return all compositions of `steps` into parts, the corners first, then what lies inside."""
     cuts = itertools.combinations(range(steps + components - 1), components - 1)
-    bounds = [(-1, *one, steps + components - 1) for one in cuts]
-    points = [tuple(high - low - 1 for low, high in itertools.pairwise(one)) for one in bounds]
+    bounds = [(-1, *cut, steps + components - 1) for cut in cuts]
+    points = [tuple(high - low - 1 for low, high in itertools.pairwise(bound)) for bound in bounds]
     return sorted(points, key=lambda point: (max(point) != steps, -min(point), point))
 
 
@@ -78,27 +78,27 @@ def main():
                 right, probabilities = world.answers(weights)
                 if number < len(world.components):
                     torch.save(weights, corner)
-                found = {"shares": shares, "seed": seed, "right": right, "seconds": seconds}
-                found["probabilities"] = probabilities if number < len(world.components) else np.zeros(0)
+                result = {"shares": shares, "seed": seed, "right": right, "seconds": seconds}
+                result["probabilities"] = probabilities if number < len(world.components) else np.zeros(0)
                 if number >= len(world.components) and options.truth is None:
-                    found["merged"], found["averaged"] = proxies(world, corners, answered, shares)
+                    result["merged"], result["averaged"] = proxies(world, corners, answered, shares)
                 else:
-                    found["merged"] = found["averaged"] = right
-                np.savez_compressed(file, **found)
-                print(f"{seed} {point} right {right.mean():.3f} merged {found['merged'].mean():.3f} "
-                      f"averaged {found['averaged'].mean():.3f} {seconds:.1f} s", flush=True)  # fmt: skip
+                    result["merged"] = result["averaged"] = right
+                np.savez_compressed(file, **result)
+                print(f"{seed} {point} right {right.mean():.3f} merged {result['merged'].mean():.3f} "
+                      f"averaged {result['averaged'].mean():.3f} {seconds:.1f} s", flush=True)  # fmt: skip
             if number < len(world.components):
                 corners.append(torch.load(corner, weights_only=True))
                 answered.append(np.load(file)["probabilities"])
                 # lattice() puts the corners in the order of their shares, not of the components
                 if number == len(world.components) - 1:
-                    place = [int(np.argmax(one)) for one in points[: len(world.components)]]
+                    place = [int(np.argmax(point)) for point in points[: len(world.components)]]
                     corners = [corners[place.index(index)] for index in range(len(world.components))]
                     answered = [answered[place.index(index)] for index in range(len(world.components))]
     every = [np.load(runs / f"{s}-{'-'.join(map(str, p))}.npz") for s in options.seeds for p in points]
     names = [item.meta["fact"] for item in world.tests]
     columns = ("shares", "seed", "right", "merged", "averaged", "seconds")
-    grid = {name: np.stack([one[name] for one in every]) for name in columns}
+    grid = {name: np.stack([result[name] for result in every]) for name in columns}
     np.savez_compressed(options.folder / "grid.npz", **grid, key=np.unique(names, return_inverse=True)[1])
     show(grid, world.components, proxies=options.truth is None)
     if options.truth is not None:
@@ -109,15 +109,15 @@ def write_truth(file, grid, world, size):
     """Write the mean score of each mix over its seeds, in points, with its standard error."""
     points, place = np.unique(np.round(grid["shares"], 6), axis=0, return_inverse=True)
     scores = [100 * grid["right"][place.ravel() == number].mean(1) for number in range(len(points))]
-    spread = np.sqrt(np.mean([one.var(ddof=1) for one in scores]))  # that of a run, the same for all mixes
+    spread = np.sqrt(np.mean([of_mix.var(ddof=1) for of_mix in scores]))  # that of a run, the same for all mixes
     mixes = [
         {
             "shares": dict(zip(world.components, (round(float(share), 4) for share in point), strict=True)),
-            "score": round(float(one.mean()), 2),
-            "standard_error": round(float(spread / np.sqrt(len(one))), 2),
-            "trainings": len(one),
+            "score": round(float(of_mix.mean()), 2),
+            "standard_error": round(float(spread / np.sqrt(len(of_mix))), 2),
+            "trainings": len(of_mix),
         }
-        for point, one in zip(points, scores, strict=True)
+        for point, of_mix in zip(points, scores, strict=True)
     ]
     head = "# True scores of mixes, in points. Made by tests/benchmarks/world_grid.py --truth; not to be edited.\n"
     made = {"size": size, "mixes": mixes, "measured_of": measured_of(world.study)}

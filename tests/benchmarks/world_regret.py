@@ -50,8 +50,8 @@ WIDTH = len(COMPONENTS)
 def lattice(steps):
     """Return [point, component], all mixes whose shares are multiples of 1/steps."""
     cuts = itertools.combinations(range(steps + WIDTH - 1), WIDTH - 1)
-    bounds = [(-1, *one, steps + WIDTH - 1) for one in cuts]
-    return np.array([[high - low - 1 for low, high in itertools.pairwise(one)] for one in bounds]) / steps
+    bounds = [(-1, *cut, steps + WIDTH - 1) for cut in cuts]
+    return np.array([[high - low - 1 for low, high in itertools.pairwise(bound)] for bound in bounds]) / steps
 
 
 class Memoriser:
@@ -103,16 +103,14 @@ class Grid:
     """The trained grid: the same questions, answered by the model of the world."""
 
     def __init__(self, file):
-        found = np.load(file)
-        self.seeds = sorted(set(found["seed"].tolist()))
-        points = np.unique(np.round(found["shares"], 6), axis=0)
+        grid = np.load(file)
+        self.seeds = sorted(set(grid["seed"].tolist()))
+        points = np.unique(np.round(grid["shares"], 6), axis=0)
         self.points = points
-        groups = found["key"]
+        groups = grid["key"]
         self.values = {}
         self.merged = {}
-        for share, seed, right, merged in zip(
-            found["shares"], found["seed"], found["right"], found["merged"], strict=True
-        ):
+        for share, seed, right, merged in zip(grid["shares"], grid["seed"], grid["right"], grid["merged"], strict=True):
             place = int(np.abs(points - share).max(1).argmin())
             for kept, values in ((self.values, right), (self.merged, merged)):
                 kept[place, int(seed)] = np.bincount(groups, values) / np.bincount(groups)
@@ -135,16 +133,16 @@ def runs_of(points, scores, *, items):
     count, facts = scores.shape
     covariance = 1e4 * np.cov(scores) / facts if items else np.zeros((count, count))
     return Runs(
-        tuple(f"run {number}" for number in range(count)), COMPONENTS, points, None, 100 * scores.mean(1),
-        np.atleast_2d(covariance), np.ones(count, dtype=np.int64),
+        tuple(f"run {number}" for number in range(count)), COMPONENTS, points, sizes=None, score=100 * scores.mean(1),
+        items=np.atleast_2d(covariance), seeds=np.ones(count, dtype=np.int64),
     )  # fmt: skip
 
 
 def spread(points, count, numbers):
     """Return places of a design: the equal mix, those halfway to each corner, the corners, then those farthest away."""
     middle = np.full(WIDTH, 1 / WIDTH)
-    wanted = [middle, *(middle + (corner - middle) / 2 for corner in numbers.permutation(np.eye(WIDTH)))]
-    chosen = [near(points, one) for one in [*wanted, *numbers.permutation(np.eye(WIDTH))]]
+    starts = [middle, *(middle + (corner - middle) / 2 for corner in numbers.permutation(np.eye(WIDTH)))]
+    chosen = [near(points, point) for point in [*starts, *numbers.permutation(np.eye(WIDTH))]]
     while len(chosen) < count:
         distance = np.linalg.norm(points[:, None] - points[chosen], axis=2).min(1)
         chosen.append(int(numbers.choice(np.flatnonzero(distance > distance.max() - 1e-9))))
@@ -153,13 +151,13 @@ def spread(points, count, numbers):
 
 def standard(points):
     """Return places of the mixes of some components in equal shares, or the nearest: singles, all, pairs, triples."""
-    wanted = []
+    chosen = []
     for size in (1, WIDTH, *range(2, WIDTH)):
         for some in itertools.combinations(range(WIDTH), size):
             mix = np.zeros(WIDTH)
             mix[list(some)] = 1 / size
-            wanted.append(int(np.linalg.norm(points - mix, axis=1).argmin()))
-    return list(dict.fromkeys(wanted))
+            chosen.append(int(np.linalg.norm(points - mix, axis=1).argmin()))
+    return list(dict.fromkeys(chosen))
 
 
 def near(points, shares):
@@ -170,11 +168,11 @@ def near(points, shares):
 def predictions(world, runs):
     """Return what each method predicts for every mix of the lattice, with an interval where it has one."""
     choice = choose(runs)
-    found = {"surface": choice.surface.interval(world.points)}
-    found |= {f"{form.name} alone": fit(runs, form).interval(world.points) for form in (QUADRATIC, PROCESS)}
+    intervals = {"surface": choice.surface.interval(world.points)}
+    intervals |= {f"{form.name} alone": fit(runs, form).interval(world.points) for form in (QUADRATIC, PROCESS)}
     design = np.column_stack([np.ones(len(runs)), runs.shares])
     solution = np.linalg.lstsq(design, runs.score, rcond=None)[0]
-    found["RegMix, linear"] = (np.column_stack([np.ones(len(world.points)), world.points]) @ solution, None, None)
+    intervals["RegMix, linear"] = (np.column_stack([np.ones(len(world.points)), world.points]) @ solution, None, None)
     if importlib.util.find_spec("lightgbm") is not None:
         import lightgbm
 
@@ -183,8 +181,8 @@ def predictions(world, runs):
             n_estimators=200, learning_rate=0.05, min_child_samples=2, random_state=42, verbosity=-1, n_jobs=1
         )
         model.fit(runs.shares, runs.score)
-        found["RegMix, LightGBM"] = (model.predict(world.points), None, None)
-    return found, choice
+        intervals["RegMix, LightGBM"] = (model.predict(world.points), None, None)
+    return intervals, choice
 
 
 def prescribed(world, places, scores, seed, budget):
@@ -199,8 +197,8 @@ def prescribed(world, places, scores, seed, budget):
         proposals = prescribe(surface, region, offers, tested=runs.shares, most=min(4, budget - len(places))).proposals
         if not proposals:
             break
-        for one in proposals:
-            place = near(world.points, one.shares)
+        for proposal in proposals:
+            place = near(world.points, proposal.shares)
             places.append(place)
             scores.append(world.run(place, seed + len(places)))
     return places, scores
@@ -211,7 +209,7 @@ def study(world, budget, repetition, *, follow):
     numbers = np.random.default_rng([7, budget, repetition])
     seed = 10_000 * (repetition + 1)
     best = world.truth.max()
-    found = {}
+    regrets = {}
 
     def record(name, place, mean=None, low=None, high=None, trained=()):
         rest = np.setdiff1d(np.arange(len(world.points)), trained)
@@ -221,7 +219,7 @@ def study(world, budget, repetition, *, follow):
             rank = spearmanr(mean[rest], world.truth[rest])[0] if np.ptp(mean[rest]) > 0 else 0.0
         if low is not None:
             cover = 100 * np.mean((low <= world.truth)[rest] & (world.truth <= high)[rest])
-        found[name] = [best - world.truth[place], error, rank, cover]
+        regrets[name] = [best - world.truth[place], error, rank, cover]
 
     places = spread(world.points, budget, numbers)
     scores = np.array([world.run(place, seed + number) for number, place in enumerate(places)])
@@ -229,8 +227,8 @@ def study(world, budget, repetition, *, follow):
     predicted, choice = predictions(world, runs)
     tested = places[int(runs.score.argmax())]
     for name, (mean, low, high) in predicted.items():
-        given = tested if name == "surface" and not choice.supported else int(np.argmax(mean))
-        record(name, given, mean, low, high, places)
+        dose = tested if name == "surface" and not choice.supported else int(np.argmax(mean))
+        record(name, dose, mean, low, high, places)
     drawn = choose(runs_of(world.points[places], scores, items=True))
     wide = drawn.surface.interval(world.points)
     record("surface, items drawn", int(np.argmax(wide.mean)) if drawn.supported else tested, *wide, places)
@@ -241,8 +239,8 @@ def study(world, budget, repetition, *, follow):
         final = np.array([world.run(place, seed + number) for number, place in enumerate(more)])
         last = choose(runs_of(world.points[more], final, items=False))
         ends = last.surface.interval(world.points)
-        given = int(np.argmax(ends.mean)) if last.supported else more[int(final.mean(1).argmax())]
-        record("surface + prescribed", given, *ends, more)
+        dose = int(np.argmax(ends.mean)) if last.supported else more[int(final.mean(1).argmax())]
+        record("surface + prescribed", dose, *ends, more)
     cheap = world.proxies(seed)
     if cheap is not None:
         together = with_proxy(runs, runs_of(world.points, cheap, items=False))
@@ -257,7 +255,7 @@ def study(world, budget, repetition, *, follow):
     usual = standard(world.points)[:budget]
     record("best of equal shares", usual[int(np.argmax([world.run(p, seed + n).mean() for n, p in enumerate(usual)]))])
     record("equal mix", near(world.points, np.full(WIDTH, 1 / WIDTH)))
-    return found, choice.supported
+    return regrets, choice.supported
 
 
 def rates(studies, noise=1.0, runs=12):
@@ -271,14 +269,19 @@ def rates(studies, noise=1.0, runs=12):
             shares = numbers.dirichlet(np.ones(3), runs)
             shares[:3] = np.eye(3)
             score = 70 - 45 * np.exp(-1.5 * (shares[:, 0] + shares[:, 1] / k)) + noise * numbers.standard_normal(runs)
-            given = Runs(
-                tuple(map(str, range(runs))), (right, wrong, nothing), shares, None, score, np.zeros((runs, runs)),
-                np.ones(runs, dtype=np.int64),
-            )  # fmt: skip
-            found = trade(choose(given).surface, np.full(3, 100.0), right, wrong, nothing, sized=False)
-            hits.append(found.covers(k))
-            bounded.append(found.case == "bounded")
-            values.append(found.value)
+            runs_given = Runs(
+                tuple(map(str, range(runs))),
+                (right, wrong, nothing),
+                shares,
+                sizes=None,
+                score=score,
+                items=np.zeros((runs, runs)),
+                seeds=np.ones(runs, dtype=np.int64),
+            )
+            rate = trade(choose(runs_given).surface, np.full(3, 100.0), right, wrong, nothing, sized=False)
+            hits.append(rate.covers(k))
+            bounded.append(rate.case == "bounded")
+            values.append(rate.value)
         share = np.mean(hits)
         error = 200 * np.sqrt(max(share * (1 - share), 0.25 / studies) / studies)
         print(f"k = {k}: covered {100 * share:.1f} ±{error:.1f} %, bounded {100 * np.mean(bounded):.0f} %, "
@@ -302,8 +305,8 @@ def main():
     for budget in options.budgets:
         began, rows, supported = time.process_time(), [], []
         for repetition in range(options.repetitions):
-            found, support = study(world, budget, repetition, follow=options.follow)
-            rows.append(found)
+            regrets, support = study(world, budget, repetition, follow=options.follow)
+            rows.append(regrets)
             supported.append(support)
         print(f"\n{budget} trainings, {options.repetitions} repetitions, support in {100 * np.mean(supported):.0f} %, "
               f"{(time.process_time() - began) / options.repetitions:.1f} s each")  # fmt: skip

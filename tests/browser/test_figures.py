@@ -10,8 +10,8 @@ def mark(page, row, figure=EFFECTS):
 
 def faded(page, figure=EFFECTS):
     """Return the rows of a figure that are out of a filter or range."""
-    found = "return [...document.querySelectorAll(arguments[0] + ' .mark.out')].map((one) => one.dataset.row)"
-    return set(page.run(found, figure))
+    script = "return [...document.querySelectorAll(arguments[0] + ' .mark.out')].map((one) => one.dataset.row)"
+    return set(page.run(script, figure))
 
 
 def opened(page, figure=EFFECTS):

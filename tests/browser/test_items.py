@@ -33,11 +33,11 @@ def test_an_item_is_found_by_its_id_and_by_its_address(large_page):
     page = large_page.open()
     opened(page)
     index = (large_page.path.parent / "items" / "index.js").read_text(encoding="utf-8")
-    wanted = json.loads(index[len("posologie.index(") : -3])["ids"][12_345]
-    assert search(page, words=wanted) == 1
-    page.open(fragment=f"#item={wanted}")
-    page.wait(f"return document.querySelector('.item').dataset.item === '{wanted}'")
-    assert wanted in page.find(".item h3 + .small").text
+    item_id = json.loads(index[len("posologie.index(") : -3])["ids"][12_345]
+    assert search(page, words=item_id) == 1
+    page.open(fragment=f"#item={item_id}")
+    page.wait(f"return document.querySelector('.item').dataset.item === '{item_id}'")
+    assert item_id in page.find(".item h3 + .small").text
 
 
 def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_of_its_id(page):
@@ -46,8 +46,8 @@ def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_
     assert 0 < search(page, words="reponse 7-a") < everything, "Réponse 7-A is an option"
     assert search(page, words="RÉPONSE 7-A") == search(page, words="reponse 7-a")
     choose(page)
-    wanted = page.run("return new URLSearchParams(location.hash.slice(1)).get('item')")
-    assert search(page, words=wanted[:8]) == 1
+    item_id = page.run("return new URLSearchParams(location.hash.slice(1)).get('item')")
+    assert search(page, words=item_id[:8]) == 1
 
 
 def test_the_address_leads_back_to_filters_and_item(page):
@@ -134,7 +134,7 @@ def test_the_browser_opens_on_the_item_on_which_the_models_disagree_most(page):
     known = [int(re.search(r"(\d) of 8", text)[1]) for text in hardest if "right" in text]
     assert known == sorted(known)
     search(page, sort="flips")
-    shares = [int(one.text.rpartition(" ")[2]) for one in page.find_all(".hits small")]
+    shares = [int(hit.text.rpartition(" ")[2]) for hit in page.find_all(".hits small")]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > shares[-1]
 
@@ -180,19 +180,19 @@ def saved(page, folder, button):
 def test_a_selection_is_saved_without_formulas_cited_and_found_again(small_page, tmp_path):
     folder = shutil.copytree(small_page.path.parents[1], tmp_path / "study") / small_page.path.parent.name
     items = items_of(small_page)
-    chosen = [one for one in items if one["options"]][:2]
+    chosen = [item for item in items if item["options"]][:2]
     chosen[0]["question"] = '=HYPERLINK("https://example.org";"x") <img src=x onerror=alert(1)>'
     chosen[0]["said"][0][0][0] = "@SUM(A1)"
     (folder / "items" / "0.js").write_text(f"posologie.page(0, {json.dumps(items)});\n", encoding="utf-8")
     page = type(small_page)(small_page.driver, folder / small_page.path.name).open()
     opened(page)
-    for one in chosen:
-        search(page, words=one["id"])
+    for picked in chosen:
+        search(page, words=picked["id"])
         page.run("arguments[0].click()", page.find(".hits input"))
     (tmp_path / "saved").mkdir()
     data = json.loads(saved(page, tmp_path / "saved", "json"))
-    ids = ",".join(one["id"] for one in chosen)
-    assert [one["id"] for one in data["items"]] == ids.split(",")
+    ids = ",".join(item["id"] for item in chosen)
+    assert [item["id"] for item in data["items"]] == ids.split(",")
     assert data["items"][0]["question"] == chosen[0]["question"], "JSON computes nothing: the text is as it is"
     assert len(data["items"][0]["answers"]) == 8 * 2
     assert data["items"][0]["prompts"][0]["orders"]["original"][0] == {

@@ -63,8 +63,10 @@ def test_text_on_a_phone_is_not_smaller_than_thirteen_pixels(page):
 def test_axe_finds_nothing_serious(page, axe, width, scheme):
     page.open(width=width, scheme=scheme)
     page.run(axe)
-    found = page.driver.execute_async_script(
+    violations = page.driver.execute_async_script(
         "const done = arguments[arguments.length - 1]; axe.run().then((result) => done(result.violations));"
     )
-    told = [f"{one['impact']}: {one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
-    assert [line for line in told if line.startswith(("serious", "critical"))] == []
+    lines = [
+        f"{violation['impact']}: {violation['id']}: {violation['nodes'][0]['html'][:120]}" for violation in violations
+    ]
+    assert [line for line in lines if line.startswith(("serious", "critical"))] == []

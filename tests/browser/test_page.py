@@ -57,10 +57,10 @@ def test_each_section_opens_with_a_sentence_and_a_figure_before_any_table(page):
         " [...section.querySelectorAll('.lead, figure[id^=figure], .table')].map((one) =>"
         " one.matches('.lead') ? 'lead' : one.matches('figure') ? 'figure' : 'table')])"
     )
-    drawn = {name: found for name, found in kinds if "figure" in found}
+    drawn = {name: parts for name, parts in kinds if "figure" in parts}
     assert set(drawn) >= {"answer", "effects", "attribution", "scores", "published", "bias", "composition", "training"}
-    for name, found in drawn.items():
-        assert found[: 1 if name == "answer" else 2] == (["figure"] if name == "answer" else ["lead", "figure"]), name
+    for name, drawing in drawn.items():
+        assert drawing[: 1 if name == "answer" else 2] == (["figure"] if name == "answer" else ["lead", "figure"]), name
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
@@ -135,11 +135,13 @@ def test_axe_finds_nothing_serious(small_page, axe, width, scheme):
     page.run("for (const one of document.querySelectorAll('.item details')) one.open = true")
     page.wait("return document.querySelector('.item .sent pre') !== null")
     page.run(axe)
-    found = page.driver.execute_async_script(
+    violations = page.driver.execute_async_script(
         "const done = arguments[arguments.length - 1]; axe.run().then((result) => done(result.violations));"
     )
-    told = [f"{one['impact']}: {one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
-    assert [line for line in told if line.startswith(("serious", "critical"))] == []
+    lines = [
+        f"{violation['impact']}: {violation['id']}: {violation['nodes'][0]['html'][:120]}" for violation in violations
+    ]
+    assert [line for line in lines if line.startswith(("serious", "critical"))] == []
 
 
 def test_the_keyboard_reaches_the_content_and_sorts_a_table(page):

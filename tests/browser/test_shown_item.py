@@ -11,7 +11,7 @@ def test_what_was_written_instead_of_an_option_is_shown(page):
     opened(page)
     items = items_of(page)
     item, text = next(
-        (item, said[0][0]) for item in items if item["options"] for said in item["said"] if said[0][1] is None
+        (item, answers[0][0]) for item in items if item["options"] for answers in item["said"] if answers[0][1] is None
     )
     page.open(fragment=f"#item={item['id']}")
     page.wait("return document.querySelector('.item q') !== null")
@@ -46,7 +46,7 @@ def test_training_items_near_an_item_are_shown_with_the_mixes_that_hold_them(pag
 
 def test_the_prompt_is_shown_as_it_was_sent_under_every_order(page):
     opened(page)
-    item = next(one for one in items_of(page) if one["id"] == choose(page))
+    item = next(item for item in items_of(page) if item["id"] == choose(page))
     page.run("for (const one of document.querySelectorAll('.item details')) one.open = true")
     page.wait("return document.querySelector('.item .sent pre') !== null")
     for number, (_, order) in enumerate(item["orders"]):

@@ -54,11 +54,11 @@ def test_numbers_sort_as_numbers_in_both_directions(page):
 
 
 def test_names_sort_as_words_and_the_study_order_can_be_had_back_by_a_reload(page):
-    given = column(page, 0)
+    original = column(page, 0)
     sort_by(page, 0)
-    assert column(page, 0) == sorted(given)
+    assert column(page, 0) == sorted(original)
     page.open()
-    assert column(page, 0) == given == ["NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL"]
+    assert column(page, 0) == original == ["NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL"]
 
 
 def test_what_has_no_value_comes_last_in_both_directions(page):

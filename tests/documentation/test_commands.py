@@ -112,10 +112,10 @@ def project(tmp_path_factory, examples):
 @pytest.fixture(scope="module")
 def dry_runs(project):
     """The output of every documented Snakemake command as a dry run, and of the worked examples' profiles."""
-    wanted = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
-    wanted |= {key(arguments): dry(arguments) for arguments in map(started, of_program("posologie")) if arguments}
-    wanted |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
-    return dict(zip(wanted, run_dry(project, list(wanted.values())), strict=True))
+    commands = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
+    commands |= {key(arguments): dry(arguments) for arguments in map(started, of_program("posologie")) if arguments}
+    commands |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
+    return dict(zip(commands, run_dry(project, list(commands.values())), strict=True))
 
 
 def test_every_command_is_tried_here_or_says_why_it_cannot_be():
@@ -176,7 +176,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "arguments",
-    [found for found in of_program("posologie") if len(found) > 1 and found[0] in ABOUT_RESULTS],
+    [command for command in of_program("posologie") if len(command) > 1 and command[0] in ABOUT_RESULTS],
     ids=" ".join,
 )
 def test_every_question_about_results_is_answered(arguments, finished, monkeypatch, capsys):
@@ -196,7 +196,7 @@ def test_every_question_about_results_is_answered(arguments, finished, monkeypat
 
 @pytest.mark.parametrize(
     "arguments",
-    [found for found in of_program("posologie") if len(found) < 2 or found[0] not in ABOUT_RESULTS],
+    [command for command in of_program("posologie") if len(command) < 2 or command[0] not in ABOUT_RESULTS],
     ids=" ".join,
 )
 def test_every_posologie_command_is_one(arguments, project, monkeypatch, capsys):

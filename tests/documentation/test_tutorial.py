@@ -66,7 +66,7 @@ def test_the_guess_and_the_look_show_what_the_page_says(printed):
     guess = " ".join(output(printed, "posologie new-study").split())
     for line in re.findall(r"^  CONFIRM: (.+)$", (REPOSITORY / PAGE).read_text(encoding="utf-8"), re.MULTILINE):
         assert line in guess
-    assert "Nothing stands in the way" in output(printed, "posologie check")
+    assert "Nothing is in the way" in output(printed, "posologie check")
     assert "1 of 22 records of the train split (4.5 %) were rejected" in output(printed, "posologie look --configfile")
 
 

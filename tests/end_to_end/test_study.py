@@ -93,7 +93,7 @@ def test_the_gold_follows_the_options(results):
     gold = {}
     for row in rows:
         gold.setdefault(row["item"], set()).add(frozenset(row["option_order"][position] for position in row["gold"]))
-    assert all(len(found) == 1 for found in gold.values())
+    assert all(len(labels) == 1 for labels in gold.values())
     assert any(row["option_order"] != sorted(row["option_order"]) for row in rows if row["variant"] != "original")
 
 

@@ -38,7 +38,9 @@ CONFIGURATION = """
 source_paths = ["src"]
 only_mutate = ["src/posologie/{module}"]
 also_copy = ["resources", "config", "envs", "workflow"]
-pytest_add_cli_args = ["-x", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+# A test that fails is enough: explaining it would take longer than the test.
+pytest_add_cli_args = ["-x", "--assert=plain", "--tb=native",
+  "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 process_isolation = "{isolation}"

@@ -74,7 +74,7 @@ def test_a_study_is_started_checked_and_planned_from_an_installed_wheel(installe
     project = Path(run("posologie", "project", cwd=tmp_path, env=installed).strip())
     assert project.is_relative_to(Path(installed["PATH"].split(os.pathsep)[0]).parent)
     study = project / "config/test.yaml"
-    assert "Nothing stands in the way" in run("posologie", "check", "--configfile", study, cwd=tmp_path, env=installed)
+    assert "Nothing is in the way" in run("posologie", "check", "--configfile", study, cwd=tmp_path, env=installed)
     asked = ["--snakefile", project / "Snakefile", "--configfile", study]
     assert "write_report" in planned((tmp_path, installed), *asked)
     assert not list(tmp_path.glob("results/*"))
@@ -127,15 +127,15 @@ def test_rules_of_another_version_than_the_installed_package_are_refused(deploye
     run("git", "tag", "v0.2.0", cwd=repository, env=os.environ | GIT)
     file = folder / "workflow/Snakefile"
     file.write_text(file.read_text().replace("v0.1.0", "v0.2.0"))
-    told = planned(deployed, "--configfile", "config/test.yaml", code=2)
-    assert "mixes.smk is not that of the installed package posologie; install the version" in told
-    assert "Traceback" not in told
+    output = planned(deployed, "--configfile", "config/test.yaml", code=2)
+    assert "mixes.smk is not that of the installed package posologie; install the version" in output
+    assert "Traceback" not in output
 
 
 def test_a_python_without_the_package_is_told_to_install_it(deployed):
     folder, env = deployed
     asked = [sys.executable, "-S", "-c", "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
              "runpy.run_module('snakemake', run_name='__main__')", Path(pytest.__file__).parents[1]]  # fmt: skip
-    told = run(*asked, "-n", cwd=folder, env=env, code=2)
-    assert "does not have this workflow's package, posologie; install the version" in told
-    assert "Traceback" not in told
+    output = run(*asked, "-n", cwd=folder, env=env, code=2)
+    assert "does not have this workflow's package, posologie; install the version" in output
+    assert "Traceback" not in output

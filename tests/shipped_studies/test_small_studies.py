@@ -100,28 +100,28 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 def test_every_question_is_read_and_kept_or_rejected(finished):
     reports = reports_of(finished, "shards")
-    assert sum(one["read"] for one in reports) == READ[finished.name]
-    assert sum(one["kept"] for one in reports) == KEPT[finished.name]
-    for one in reports:
-        assert one["kept"] + one["rejected"]["total"] == one["read"]
+    assert sum(report["read"] for report in reports) == READ[finished.name]
+    assert sum(report["kept"] for report in reports) == KEPT[finished.name]
+    for shard_report in reports:
+        assert shard_report["kept"] + shard_report["rejected"]["total"] == shard_report["read"]
 
 
 def test_screening_reads_and_keeps_exact_counts_in_the_declared_language(finished):
-    found = {}
-    for one in reports_of(finished, "screened"):
-        found[f"{one['source']}/{one['split']}"] = (one["read"], one["kept"])
-        assert one["kept"] + one["removed"] == one["read"]
-        assert one["language_guessed"] == []
-        assert set(one["languages"]["items"]) == {finished.study.language}
-    assert found == SCREENED[finished.name]
+    counts = {}
+    for report in reports_of(finished, "screened"):
+        counts[f"{report['source']}/{report['split']}"] = (report["read"], report["kept"])
+        assert report["kept"] + report["removed"] == report["read"]
+        assert report["language_guessed"] == []
+        assert set(report["languages"]["items"]) == {finished.study.language}
+    assert counts == SCREENED[finished.name]
 
 
 def test_every_mix_has_its_size_and_no_tested_question(finished):
     tested = {
         (item.question, item.context)
         for suite in finished.study.suites.values()
-        for one in suite.benchmarks.values()
-        for item in read_items(finished.results / f"shards/{one.source}/{one.split}.parquet")
+        for benchmark in suite.benchmarks.values()
+        for item in read_items(finished.results / f"shards/{benchmark.source}/{benchmark.split}.parquet")
     }
     for mix in finished.study.mixes:
         items = read_items(finished.results / f"mixes/{mix}/seed-{mix_seed(finished, mix)}/train.parquet")
@@ -159,16 +159,16 @@ def test_the_main_table_and_the_report_have_every_model_and_component(finished):
 
 
 def test_no_french_word_and_no_published_number_is_in_report_tables_or_prompts(finished):
-    seen = texts_of(finished.results)
+    texts = texts_of(finished.results)
     items = [item for path in finished.results.glob("mixes/*/*/train.parquet") for item in read_items(path)]
-    seen["prompts"] = " ".join(
+    texts["prompts"] = " ".join(
         turn["content"]
         for item in items
         for turn in chat(item, option_order(item.id, len(item.options), "original", 0), finished.study.prompting)
     )
-    assert {"es": "Opciones de respuesta:", "zh": "选项"}[finished.study.language] in seen["prompts"]
+    assert {"es": "Opciones de respuesta:", "zh": "选项"}[finished.study.language] in texts["prompts"]
     number = published_numbers()
-    for name, text in seen.items():
+    for name, text in texts.items():
         assert {word.casefold() for word in FRENCH.findall(text)} <= SPANISH_TOO[finished.study.language], name
         assert number.findall(text) == [], name
         assert not re.search(r"\bpublished\b|\bthe paper\b", text), name

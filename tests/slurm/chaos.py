@@ -201,38 +201,40 @@ def main() -> int:
     arguments.add_argument("--kind", choices=KINDS, default="trained", help="study of the short histories")
     arguments.add_argument("--disturbances", type=int, default=4, help="in each short history")
     arguments.add_argument("--work", type=Path, default=Path("work/chaos"), help="folder of the short histories")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     cluster = Cluster()
-    if given.histories:
-        given.log, given.work = given.log.resolve(), given.work.resolve()
+    if options.histories:
+        options.log, options.work = options.log.resolve(), options.work.resolve()
         with cluster.running():
-            return histories(cluster, given)
+            return histories(cluster, options)
     with (
         cluster.running(),
         tempfile.TemporaryDirectory() as folder,
-        given.log.open("w", encoding="utf-8") as log,
+        options.log.open("w", encoding="utf-8") as log,
     ):
-        return storms(cluster, Path(folder), given, log)
+        return storms(cluster, Path(folder), options, log)
 
 
-def storms(cluster: Cluster, folder: Path, given: argparse.Namespace, log) -> int:
+def storms(cluster: Cluster, folder: Path, options: argparse.Namespace, log) -> int:
     """Make runs until there have been enough kills, and compare each with the calm one."""
     calm = {}
-    for variant in range(2 if given.edits else 1):
+    for variant in range(2 if options.edits else 1):
         calm[variant] = Project.copy_to(folder / f"calm-{variant}")
-        file, name = study_file(calm[variant].root, given.study)
+        file, name = study_file(calm[variant].root, options.study)
         study = ["--configfile", file]
         write_variant(calm[variant].root, file, variant)
         calm_run(calm[variant].root, study)
-    began, killed, seed, failed = time.monotonic(), 0, given.seed, 0
-    deadline = began + 60 * given.minutes
-    while killed < given.kills and time.monotonic() < deadline:
+    began, killed, seed, failed = time.monotonic(), 0, options.seed, 0
+    deadline = began + 60 * options.minutes
+    while killed < options.kills and time.monotonic() < deadline:
         root = folder / f"seed-{seed}"
         Project.copy_to(root)
-        study_file(root, given.study)
+        study_file(root, options.study)
         write_variant(root, file, 0)
         slurm = Slurm(cluster, root)
-        storm = Storm(slurm, study, seed, given.kills - killed, given.pause, log, given.edits)
+        storm = Storm(
+            slurm, study, seed, kills=options.kills - killed, pause=options.pause, log=log, edits=options.edits
+        )
         try:
             ended = storm.run(deadline)
         finally:
@@ -254,8 +256,8 @@ def storms(cluster: Cluster, folder: Path, given: argparse.Namespace, log) -> in
             shutil.rmtree(root)
         seed += 1
     minutes = (time.monotonic() - began) / 60
-    print(f"{killed} kills in {seed - given.seed} runs, {failed} of them wrong, {minutes:.0f} min; {log.name}")
-    return 1 if failed or killed < given.kills else 0
+    print(f"{killed} kills in {seed - options.seed} runs, {failed} of them wrong, {minutes:.0f} min; {log.name}")
+    return 1 if failed or killed < options.kills else 0
 
 
 def study_file(root: Path, which: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ because slurmd does, and because the link at /etc/slurm/slurm.conf is what the i
 reads (the plugin drops SLURM_CONF): one cluster on a machine at a time.
 
 Only processes that were started here are ever signalled: each is recorded with its pid and start time, and a pid whose
-start time differs belongs to somebody else.
+start time differs belongs to someone else.
 """
 
 import argparse
@@ -340,16 +340,16 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="a private SLURM cluster for the tests")
     arguments.add_argument("what", choices=["start", "status", "stop"])
     arguments.add_argument("--wipe", action="store_true", help="with stop: kill the daemons and remove their folder")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     cluster = Cluster()
-    if given.what == "start":
+    if options.what == "start":
         cluster.start()
-    elif given.what == "stop":
-        cluster.stop(given.wipe)
+    elif options.what == "stop":
+        cluster.stop(options.wipe)
         return 0
     for name, state in cluster.status().items():
         print(f"{name:10} {state}")
-    if given.what == "start":
+    if options.what == "start":
         print(f"export SLURM_CONF={cluster.configuration}")
     return 0 if cluster.alive("slurmctld") else 1
 

@@ -1,4 +1,4 @@
-"""Compute nodes have no internet: jobs on the cluster are told so, local rules, which download, are not."""
+"""Compute nodes have no internet: jobs on the cluster run in offline mode, local rules, which download, do not."""
 
 import pytest
 

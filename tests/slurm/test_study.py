@@ -10,9 +10,9 @@ from slurm.chaos import storms
 
 @pytest.mark.timeout(900)
 def test_a_study_that_is_disturbed_five_times_ends_as_a_calm_run_of_its_last_configuration(cluster, tmp_path, capsys):
-    given = argparse.Namespace(seed=3, kills=5, pause=8.0, minutes=14.0, study="small", edits=True)
+    options = argparse.Namespace(seed=3, kills=5, pause=8.0, minutes=14.0, study="small", edits=True)
     with (tmp_path / "chaos.jsonl").open("w+", encoding="utf-8") as log:
-        code = storms(cluster, tmp_path, given, log)
+        code = storms(cluster, tmp_path, options, log)
         log.seek(0)
         lines = [json.loads(line) for line in log]
     told = capsys.readouterr().out

@@ -99,7 +99,7 @@ def test_a_training_cut_at_its_time_limit_goes_on_from_its_checkpoint(untrained,
     record = json.loads((untrained.root / f"{FOLDER}/run.json").read_text())
     assert record["updates_of_earlier_attempts"] > 0
     log = (untrained.root / "work/long/logs/adapters/tiny/NAT/seed-42.log").read_text()
-    assert re.search(r"going on after update \d+ of 60", log)
+    assert re.search(r"continuing after update \d+ of 60", log)
 
 
 def test_a_plain_rerun_beside_the_orphans_of_a_killed_snakemake_does_no_harm(untrained, trained):

@@ -74,8 +74,8 @@ EVERY_ANSWER = answered("base", *MIXES) | scored("base", *MIXES)
 
 def instances(jobs):
     """Return each job as its rule and the values of its wildcards."""
-    found = {" ".join([job.rule, *re.findall(r"=([^,]+)", job.wildcards)]) for job in jobs}
-    return found - {"all"}
+    listed = {" ".join([job.rule, *re.findall(r"=([^,]+)", job.wildcards)]) for job in jobs}
+    return listed - {"all"}
 
 
 @contextmanager

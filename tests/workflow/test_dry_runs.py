@@ -241,13 +241,16 @@ def test_every_rule_that_makes_something_seals_it(repository):
 
 def test_a_study_of_five_components_of_its_own_plans(project):
     names = ["textbook", "exam", "forum", "synthetic-a", "synthetic-b"]
-    shares = [*({name: 1} for name in names), *({one: 1 for one in names if one != name} for name in names[:2])]
+    shares = [
+        *({name: 1} for name in names),
+        *({name_drawn: 1 for name_drawn in names if name_drawn != name} for name in names[:2]),
+    ]
     study = {
         "study": "own",
         "components": {name: {} if name == "exam" else {"kind": "native"} for name in names},
         "sources": {name: {"component": name, "hub": f"o/{name}", "splits": ["train"]} for name in names}
         | {"tests": {"component": "exam", "hub": "o/tests", "splits": ["test"]}},
-        "mixes": {f"M{place}": {"shares": one, "size": 50} for place, one in enumerate(shares)},
+        "mixes": {f"M{place}": {"shares": share, "size": 50} for place, share in enumerate(shares)},
         "backbones": {"tiny": {"hub": "o/model"}},
         "suites": {"mcqa": {"benchmarks": {"exam": {"source": "tests"}}}},
     }

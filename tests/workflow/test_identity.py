@@ -64,6 +64,8 @@ ALTERED = {
     f"{ROOT}/figures/mcqa.svg": "draw_figures",
     f"{ROOT}/report/index.html": "write_report",
     f"{ROOT}/report/items/index.js": "browse_items",
+    f"{ROOT}/report/items/0.js": "browse_items",
+    f"{ROOT}/report/items/words.js": "browse_items",
 }
 
 
@@ -143,6 +145,34 @@ def test_a_folder_copied_without_times_under_another_name_stays_finished(finishe
     assert not instances(project.planned(*STUDY))
 
 
+LEARNING_RATE = replacing("    epochs: 2\n", "    epochs: 2\n    learning_rate: 0.5\n")
+DELETED = {
+    "adapters": (("adapters",), LEARNING_RATE, after_training("NAT", "SYN", "NAT-SYN")),
+    "all between mixes and tables": (
+        ("adapters", "predictions", "scores"),
+        LEARNING_RATE,
+        after_training("NAT", "SYN", "NAT-SYN") | answered("base") | scored("base"),
+    ),
+    "mixes": (("mixes",), replacing("{native: 1}, size: 24", "{native: 1}, size: 30"), after_drawing("NAT")),
+    "screened shards": (("screened",), replacing("mode: remove", "mode: report"), after_drawing("NAT", "SYN")),
+}
+
+
+@pytest.mark.parametrize("name", DELETED)
+def test_an_edit_is_noticed_also_where_all_that_it_changes_was_deleted(finished_study, tmp_path, name):
+    folders, change, expected = DELETED[name]
+    for folder in folders:
+        (finished_study.root / ROOT / folder).rename(tmp_path / folder)
+    try:
+        assert not instances(finished_study.planned(*STUDY)), "what nobody asks for is not made again"
+        with edited(finished_study, CONFIG, change):
+            jobs = instances(finished_study.planned(*STUDY))
+    finally:
+        for folder in folders:
+            (tmp_path / folder).rename(finished_study.root / ROOT / folder)
+    assert jobs >= expected
+
+
 YAML_FORMS = {
     "a number in another form": replacing("training_micro_batch: 8", "training_micro_batch: 0x8"),
     "a comment": appending("# nothing"),
@@ -164,7 +194,7 @@ def test_another_way_to_write_the_same_study_runs_nothing(finished_study, name):
 
 NEUTRAL = {
     "the wording of a refusal": ("prediction/job.py", replacing("no such file", "there is no such file")),
-    "a log line of training": ("training/job.py", replacing("going on after update", "continuing after update")),
+    "a log line of training": ("training/job.py", replacing("continuing after update", "continuing after update")),
     "the seals' own module": ("running/seals.py", appending("REVISED = True")),
     "how jobs are sealed": ("running/sealing.py", appending("REVISED = True")),
     "the seam to Snakemake": ("running/seam.py", appending("REVISED = True")),
@@ -236,10 +266,10 @@ def test_an_altered_input_is_refused_by_name_and_nothing_is_made_of_it(finished_
     project = finished_study.clone(tmp_path / "project")
     (project.root / f"{ROOT}/tables/mcqa.csv").unlink()
     flipped(project.root / SCORES)
-    said = project.snakemake(
+    output = project.snakemake(
         "--cores", "1", *STUDY, "--allowed-rules", "tabulate_mcqa", "--", f"{ROOT}/tables/mcqa.csv", fails=True
     )
-    assert f"error: {SCORES}: truncated or altered after it was made" in said
+    assert f"error: {SCORES}: truncated or altered after it was made" in output
     assert not (project.root / f"{ROOT}/tables/mcqa.csv").exists()
 
 
@@ -248,8 +278,8 @@ def test_a_failed_job_leaves_what_was_whole_and_a_dead_head_leaves_no_lock(finis
     weights = project.root / f"{NAT}/adapter_model.safetensors"
     before = weights.read_bytes()
     with edited(project, f"{PACKAGE}/training/loop.py", appending("raise RuntimeError('edited')")):
-        said = project.snakemake("--cores", "1", *STUDY, "--", f"{NAT}/adapter_model.safetensors", fails=True)
-    assert "RuntimeError: edited" in said
+        output = project.snakemake("--cores", "1", *STUDY, "--", f"{NAT}/adapter_model.safetensors", fails=True)
+    assert "RuntimeError: edited" in output
     assert weights.read_bytes() == before, "the adapter that was whole stays until another one is"
     assert not instances(project.planned(*STUDY)), "and is as planned once the code is put back"
     locks = project.root / ".snakemake/locks"
@@ -257,14 +287,14 @@ def test_a_failed_job_leaves_what_was_whole_and_a_dead_head_leaves_no_lock(finis
     (locks / "0.output.lock").write_text(f"{NAT}/adapter_model.safetensors\n")
     dead = {"machine": json.loads(_this_process(project))["machine"], "pid": 2**22 + 1, "started": 1.0, "host": "here"}
     (locks / "0.output.owner").write_text(json.dumps(dead))
-    said = project.snakemake("--cores", "1", *STUDY, "--", f"{ROOT}/tables/mcqa.csv")
-    assert "The lock of process 4194305 on here, which has ended, is taken over." in said
+    output = project.snakemake("--cores", "1", *STUDY, "--", f"{ROOT}/tables/mcqa.csv")
+    assert "The lock of process 4194305 on here, which has ended, is taken over." in output
     (locks / "0.output.lock").parent.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text(f"{ROOT}/tables/mcqa.csv\n")
     (locks / "0.output.owner").write_text(json.dumps({**dead, "machine": "another machine", "host": "there"}))
     (project.root / f"{ROOT}/tables/mcqa.csv").unlink()
-    said = project.snakemake("--cores", "1", *STUDY, "--", f"{ROOT}/tables/mcqa.csv", fails=True)
-    assert "Process 4194305 on there makes the same files." in said
+    output = project.snakemake("--cores", "1", *STUDY, "--", f"{ROOT}/tables/mcqa.csv", fails=True)
+    assert "Process 4194305 on there makes the same files." in output
 
 
 def _this_process(project):

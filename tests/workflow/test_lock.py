@@ -50,6 +50,23 @@ def test_every_package_that_the_library_imports_comes_with_what_it_declares(repo
     assert missing - {"posologie"} == set()
 
 
+def test_what_the_lock_leaves_out_is_explained_and_stays_out(repository):
+    lines = (repository / "envs/requirements.lock").read_text(encoding="utf-8").splitlines()
+    locked = {plain(line.split("==")[0]) for line in lines}
+    left_out = set()
+    for name in locked:
+        with suppress(PackageNotFoundError):  # a package of another platform
+            asked = [Requirement(line) for line in requires(name) or ()]
+            left_out |= {(name, plain(one.name)) for one in asked if applies(one, "") and plain(one.name) not in locked}
+    left_out = {(name, asked) for name, asked in left_out if not asked.startswith(("nvidia-", "cuda-", "triton"))}
+    models = (repository / "envs/models.in").read_text(encoding="utf-8").splitlines()
+    others = {(name, asked) for name, asked in left_out if name not in models}
+    assert others == {("num2words", "docopt")}
+    readme = (repository / "envs/README.md").read_text(encoding="utf-8")
+    assert [row for row in left_out if f"| `{row[0]}` | `{row[1]}` |" not in readme] == []
+    assert "|docopt|" in (repository / "Makefile").read_text(encoding="utf-8"), "make lock leaves it out"
+
+
 def applies(requirement, extra):
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 

@@ -43,10 +43,10 @@ def test_the_whole_study_plans_with_its_rules_under_the_names_of_the_other_workf
 
 
 def test_a_rule_of_the_module_runs_in_the_other_folder(other):
-    wanted = "results/spanish/shards/native/train.parquet"
-    other.snakemake("--cores", "2", wanted)
-    assert (other.root / wanted).is_file()
-    assert "Nothing to be done" in other.snakemake("-n", wanted)
+    shard = "results/spanish/shards/native/train.parquet"
+    other.snakemake("--cores", "2", shard)
+    assert (other.root / shard).is_file()
+    assert "Nothing to be done" in other.snakemake("-n", shard)
     assert not (other.root / "posologie/results/spanish").exists()
 
 

@@ -49,12 +49,12 @@ def project(tmp_path_factory):
     for number in range(60):
         for model in ("a", "b"):
             right = numbers.random() < 0.5
-            said = {name: str(int(right != (numbers.random() < 0.15))) for name in ("anne", "bob", "one", "two")}
+            ratings = {name: str(int(right != (numbers.random() < 0.15))) for name in ("anne", "bob", "one", "two")}
             texts = {"question": f"Question {number} ?", "reference": f"R {number}", "candidate": f"{model} {number}"}
             item = {"item": f"i{number}", "model": model}
-            rows.append({**item, **texts, "anne": said["anne"], "bob": said["bob"] if number % 3 else ""})
+            rows.append({**item, **texts, "anne": ratings["anne"], "bob": ratings["bob"] if number % 3 else ""})
             for name in verdicts:
-                verdicts[name].append({**item, "verdict": said[name]})
+                verdicts[name].append({**item, "verdict": ratings[name]})
     for name, records in {"ratings": rows, **verdicts}.items():
         (data / f"{name}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     for name in ("first.csv", "second.jsonl"):

@@ -60,7 +60,7 @@ def fill(kit, folder):
 
 
 def table_of(kit, folder):
-    """Write the kit's answers as a table of ordinal ratings that somebody else made."""
+    """Write the kit's answers as a table of ordinal ratings made elsewhere."""
     key = pq.read_table(kit / "key.parquet").to_pylist()
     rows = [
         {
@@ -78,8 +78,8 @@ def rated(finished_study, tmp_path_factory):
     project = finished_study.clone(tmp_path_factory.mktemp("rated") / "project")
     folder = project.root / "ratings"
     folder.mkdir()
-    seen = json.loads((project.root / "resources/demo/native/Test/oeq/oeq_test.json").read_text(encoding="utf-8"))
-    prompt = f"Corrigez cette copie. {seen[0]['instruction']} Merci."
+    records = json.loads((project.root / "resources/demo/native/Test/oeq/oeq_test.json").read_text(encoding="utf-8"))
+    prompt = f"Corrigez cette copie. {records[0]['instruction']} Merci."
     (folder / "seen.jsonl").write_text(json.dumps({"messages": [{"content": prompt}]}) + "\n", encoding="utf-8")
     (project.root / "config/kit.yaml").write_text(KIT)
     project.snakemake("kits", "--configfile", "config/kit.yaml", "--cores", "2")
@@ -117,9 +117,9 @@ def test_every_judge_rates_every_set_and_what_it_was_trained_on_is_left_out_and_
     rows = rows_of(rated.root / "results/test/tables/agreement.csv")
     for name in ("kit-back", "table"):
         for judge, n, excluded in (("judge:first", "12", "0"), ("judge:second", "10", "2")):
-            found = [row for row in rows if (row["set"], row["rater"], row["generator"]) == (name, judge, "pooled")]
-            assert {(row["n"], row["excluded"]) for row in found} == {(n, excluded)}
-            statistics = {row["statistic"] for row in found}
+            matching = [row for row in rows if (row["set"], row["rater"], row["generator"]) == (name, judge, "pooled")]
+            assert {(row["n"], row["excluded"]) for row in matching} == {(n, excluded)}
+            statistics = {row["statistic"] for row in matching}
             assert statistics == {"pearson", "spearman", "kendall", "accuracy", "f1", "kappa", "auc"}
             record = f"results/test/judgements/{judge.removeprefix('judge:')}/calibration/{name}.run.json"
             facts = json.loads((rated.root / record).read_text(encoding="utf-8"))
@@ -127,7 +127,7 @@ def test_every_judge_rates_every_set_and_what_it_was_trained_on_is_left_out_and_
             assert facts["excluded"] == int(excluded)
             verdicts = pq.read_table((rated.root / record).with_name(f"{name}.parquet")).to_pylist()
             silent = sum(row["outcome"] != "label" for row in verdicts if not row["excluded"])
-            assert {row["silent"] for row in found} == {str(silent)}
+            assert {row["silent"] for row in matching} == {str(silent)}
         people = [row for row in rows if (row["set"], row["rater_kind"]) == (name, "human")]
         assert {(row["rater"], row["against"]) for row in people} == {("anne", "bob")}
 

@@ -32,7 +32,7 @@ def scored_per_answer():
     choices = choice_scores(pa.Table.from_pylist([row], schema=prediction_schema()))
     texts = text_scorer(TextMetrics())("une réponse", "la réponse")
     assert set(text_signatures(TextMetrics(), texts)) == set(texts)
-    return {(one.metric, one.decoding) for one in choices} | {
+    return {(score.metric, score.decoding) for score in choices} | {
         (name, "greedy") for name in (*texts, "cut_at_length") if ":" not in name
     }
 
@@ -73,7 +73,11 @@ def test_the_columns_of_the_report_are_those_that_readers_know():
 
 
 def texts_in(node):
-    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return {
+        constant.value
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    }
 
 
 def reasons_raised(name):

@@ -229,9 +229,9 @@ def test_an_edit_runs_again_what_depends_on_it_and_nothing_else(finished_study, 
         if new:
             file.unlink()
     assert instances(jobs) == expected
-    found = {next(iter(instances([job])), ""): job.reason for job in jobs}
+    reason_of = {next(iter(instances([job])), ""): job.reason for job in jobs}
     for job, reason in reasons.items():
-        assert reason in found[job], f"{job}: {found[job]}"
+        assert reason in reason_of[job], f"{job}: {reason_of[job]}"
 
 
 @pytest.mark.parametrize("arguments", [("--cores", "1"), ("--profile", "profiles/demo"), ("--profile", "slurm")])

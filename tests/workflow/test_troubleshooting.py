@@ -13,7 +13,7 @@ from studies import REPOSITORY
 @pytest.fixture(scope="module")
 def templates():
     """Return the texts of the library as the parts between their values, with the number of their own characters."""
-    found = []
+    examples = []
     for path in sorted((REPOSITORY / "workflow/posologie").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
@@ -24,8 +24,8 @@ def templates():
                 continue
             size = sum(len(part) for part in parts if part)
             if size >= 12 and " " in "".join(part or "" for part in parts):
-                found.append((size, parts))
-    return found
+                examples.append((size, parts))
+    return examples
 
 
 PAGE = (REPOSITORY / "docs/troubleshooting.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The page "Where is it decided?" leads to names that there are, in files that there are."""
+"""The page "Where is it decided?" leads to names that exist, in files that exist."""
 
 import re
 from pathlib import Path

@@ -198,15 +198,16 @@ def command(module, arguments, sealed=True, backend=None):
     return f"python -m {' '.join([module, *words])} {arguments}{seal} 2> {{log:q}} # code {CODE[code]}"
 
 
-def sealing(**settings):
+def sealing(beside="", **settings):
     """Return a function that says what a job reads and makes, and on which settings beside its spec the artifact depends.
 
-    A setting may be a function of the wildcards.
+    A setting may be a function of the wildcards. Files beside the first output whose names fit the pattern `beside` belong
+    to the artifact.
     """
 
     def text(wildcards, input, output):
         values = {name: value(wildcards) if callable(value) else value for name, value in settings.items()}
-        request = Request(tuple(dict.fromkeys(input)), tuple(output), values, WORK)
+        request = Request(tuple(dict.fromkeys(input)), tuple(output), values, WORK, beside)
         return seam.sealing_text(request, Path(WORK) / "sealing")
 
     return text
@@ -224,7 +225,7 @@ def growing(amount):
 def gpus(count, nodes=1):
     """Return the resources of a job on this many GPUs of each of its nodes; a job on the CPU asks for none.
 
-    `devices` tells the job how many to claim where no scheduler gives it any.
+    `devices` is the number that the job claims where no scheduler gives it any.
     """
     devices = {"nodes": nodes, "devices": count}
     return {"gpu": count * nodes, **devices} if count else devices

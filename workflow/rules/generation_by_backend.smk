@@ -1,4 +1,4 @@
-# The rules of generation.smk of which there is one for each kind of backend that the study uses.
+# The rules of generation.smk that exist once for each kind of backend that the study uses.
 def rule_of_collection_reader(reader):
     """Define the rule of one form of documents (a function for the reason that `rule_of_table` gives)."""
 

@@ -1,4 +1,4 @@
-# The rules of judging.smk of which there is one for each kind of backend that the study uses.
+# The rules of judging.smk that exist once for each kind of backend that the study uses.
 def rule_of_judging(kind):
     """Define the rule of one kind of judge (a function for the reason that `rule_of_table` gives)."""
 

@@ -80,7 +80,7 @@ rule browse_items:
         runtime=growing(30),
     params:
         spec=browser_spec,
-        sealing=sealing(),
+        sealing=sealing(beside="*.js"),
         results=lambda wildcards, output: Path(output[0]).parents[2].as_posix(),
         shards=lambda wildcards, input: by_source(input.shards),
         backbones=lambda wildcards, input: by_source(input.backbones),

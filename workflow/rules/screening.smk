@@ -8,7 +8,7 @@ rule screen_shard:
         shard="<results>/shards/{source}/{split}.parquet",
         earlier=earlier_shards,
         tests=screening_tests,
-        compared=compared_shards,
+        compared=screening_compared,
         languages=LANGUAGES,
         encoder=sentence_encoder,
         encoder_files=sentence_encoder_files,
@@ -83,7 +83,8 @@ rule screen_documents:
         )
 
 
-# A suite that the study does not screen against is audited beside its scores; the audit removes nothing.
+# Every mix is audited against every suite, whatever the study screens: what was not left out has to be known beside the
+# scores. The audit removes nothing.
 rule audit_leakage:
     input:
         mix="<results>/mixes/{mix}/seed-{seed}/train.parquet",

@@ -1,4 +1,4 @@
-# The rules of sources.smk of which there is one for each kind of reader that the study uses.
+# The rules of sources.smk that exist once for each kind of reader that the study uses.
 def rule_of_reader(reader):
     """Define the rule of one published form (a function for the reason that `rule_of_table` gives)."""
 

@@ -11,8 +11,8 @@ from endpoint_server import completion
 
 def answered(custom_id, text="yes", status=200, body=None):
     """Return a line of an output file."""
-    found = json.loads(completion(text)) if body is None else body
-    return {"id": "r", "custom_id": custom_id, "response": {"status_code": status, "body": found}, "error": None}
+    content = json.loads(completion(text)) if body is None else body
+    return {"id": "r", "custom_id": custom_id, "response": {"status_code": status, "body": content}, "error": None}
 
 
 class BatchServer:
@@ -91,7 +91,7 @@ class BatchServer:
         if len(parts) == 3:
             return 200, {
                 "object": "list",
-                "data": [self.shown(one) for one in self.batches.values()],
+                "data": [self.shown(batch) for batch in self.batches.values()],
                 "has_more": False,
             }
         batch = self.batches[parts[3]]

@@ -103,7 +103,9 @@ class GreedyModel:
             content = []
             for token, logs in zip(tokens, steps, strict=False):
                 top = torch.topk(logs, min(body["top_logprobs"], len(logs)))
-                shown = [self._shown(int(one), float(log)) for log, one in zip(top.values, top.indices, strict=True)]
+                shown = [
+                    self._shown(int(token), float(log)) for log, token in zip(top.values, top.indices, strict=True)
+                ]
                 content.append({**self._shown(token, float(logs[token])), "top_logprobs": shown})
             choice["logprobs"] = {"content": content}
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)

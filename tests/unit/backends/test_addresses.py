@@ -66,7 +66,7 @@ def test_a_run_that_sends_its_key_in_the_clear_says_so_once(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "same"),
+    ("here", "other", "same"),
     [
         ("http://a.org/v1", "https://a.org/v1", True),
         ("https://a.org/v1", "https://a.org:443/v2", True),
@@ -76,8 +76,8 @@ def test_a_run_that_sends_its_key_in_the_clear_says_so_once(tmp_path, monkeypatc
         ("https://a.org/v1", "https://b.a.org/v1", False),
     ],
 )
-def test_the_same_place_is_the_same_host_and_port_or_its_encrypted_form(here, there, same):
-    assert served._same_place(served.urlsplit(here), served.urlsplit(there)) is same
+def test_the_same_place_is_the_same_host_and_port_or_its_encrypted_form(here, other, same):
+    assert served._same_place(served.urlsplit(here), served.urlsplit(other)) is same
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_batch_that_is_refused_as_a_whole_is_one_line(tmp_path):
 def test_an_endpoint_without_batches_is_one_line_and_costs_nothing(tmp_path):
     with BatchServer() as server:
         server.broken.add("create")
-        with pytest.raises(InputError, match=r"a batch is refused, status 400: .*no batches here"):
+        with pytest.raises(InputError, match=r"a batch was refused, status 400: .*no batches here"):
             asked(server, tmp_path, TEXTS)
     with Cache(tmp_path / "responses.sqlite") as cache:
         assert cache.spending().tokens == 0

@@ -17,22 +17,22 @@ def key(number):
 
 
 def test_a_claimed_key_belongs_to_one_process_until_it_is_settled(tmp_path):
-    with Cache(tmp_path / "c.sqlite") as one, Cache(tmp_path / "c.sqlite") as other:
-        assert one.claim(key(1), 10, 0, FREE) == "claimed"
+    with Cache(tmp_path / "c.sqlite") as cache, Cache(tmp_path / "c.sqlite") as other:
+        assert cache.claim(key(1), 10, 0, FREE) == "claimed"
         assert other.claim(key(1), 10, 0, FREE) == "under way"
         assert other.claim(key(2), 10, 0, FREE) == "claimed"
-        one.settle(key(1), "request", "raw", 7, (3, 4), 0.5)
+        cache.settle(key(1), "request", "raw", 7, (3, 4), 0.5)
         assert other.claim(key(1), 10, 0, FREE) == "answered"
         assert other.reply(key(1)) == "raw"
-        assert one.spending().tokens == 3 + 4 + 10
+        assert cache.spending().tokens == 3 + 4 + 10
 
 
 def test_a_budget_counts_what_is_under_way_in_every_process(tmp_path):
     running = Running(budget_tokens=100)
-    with Cache(tmp_path / "c.sqlite") as one, Cache(tmp_path / "c.sqlite") as other:
-        assert one.claim(key(1), 60, 0, running) == "claimed"
+    with Cache(tmp_path / "c.sqlite") as cache, Cache(tmp_path / "c.sqlite") as other:
+        assert cache.claim(key(1), 60, 0, running) == "claimed"
         assert other.claim(key(2), 60, 0, running) == "over budget"
-        one.settle(key(1), "request", "raw", 7, (10, 10), 0)
+        cache.settle(key(1), "request", "raw", 7, (10, 10), 0)
         assert other.claim(key(2), 60, 0, running) == "claimed"
 
 
@@ -125,8 +125,8 @@ def test_a_cache_of_another_version_is_an_error(tmp_path):
 def test_a_network_file_system_gets_the_journal_that_needs_no_shared_memory(tmp_path, monkeypatch, kind, mode):
     monkeypatch.setattr("posologie.backends.cache.file_system_of", lambda folder: kind)
     Cache(tmp_path / "c.sqlite").close()
-    found = sqlite3.connect(tmp_path / "c.sqlite").execute("PRAGMA journal_mode").fetchone()[0]
-    assert found == mode
+    journal_mode = sqlite3.connect(tmp_path / "c.sqlite").execute("PRAGMA journal_mode").fetchone()[0]
+    assert journal_mode == mode
 
 
 def test_the_file_system_of_a_folder_is_that_of_the_longest_mount(tmp_path):

@@ -50,7 +50,7 @@ def test_batched_replies_are_those_of_one_chat_at_a_time(tiny_model, plain, tmp_
         mass = [sum(float(steps[0][token].exp()) for token in plain.spelling(label)) for label in ("0", "1")]
         first = reply.label_steps[0]
         assert first.mass == pytest.approx(sum(mass), abs=1e-6)
-        assert first.probabilities == pytest.approx([one / sum(mass) for one in mass], abs=1e-5)
+        assert first.probabilities == pytest.approx([label_mass / sum(mass) for label_mass in mass], abs=1e-5)
 
 
 @pytest.mark.parametrize("batch_tokens", [16, 300, 5000])
@@ -185,8 +185,8 @@ def test_an_endpoint_in_front_of_the_same_model_gives_the_same_replies(tiny_mode
     local = ask(causal(tiny_model), tmp_path / "local", requests)
     with EndpointServer(plain.serve) as server:
         remote = ask(endpoint(server), tmp_path / "remote", requests)
-    for here, there in zip(local, remote, strict=True):
-        assert (there.text, there.finish, there.prompt_tokens) == (here.text, here.finish, here.prompt_tokens)
+    for here, theirs in zip(local, remote, strict=True):
+        assert (theirs.text, theirs.finish, theirs.prompt_tokens) == (here.text, here.finish, here.prompt_tokens)
         known = {step.offset: step for step in here.label_steps}
-        for step in there.label_steps:
+        for step in theirs.label_steps:
             assert step.offset in known

@@ -90,9 +90,9 @@ def test_an_engine_is_started_asked_and_stopped_with_all_that_it_started(manifes
     assert key not in " ".join(started["words"]), "the key is no word of the command line, which every user can see"
     assert started["words"][started["words"].index("--model") + 1].endswith("/tiny.gguf")
     assert {word for word in started["words"] if word.startswith("127.")} == {"127.0.0.1"}
-    said = capfd.readouterr().err
-    assert "llama_cpp: loading" in said, "what the engine writes is in the job's log"
-    assert key not in said
+    stderr = capfd.readouterr().err
+    assert "llama_cpp: loading" in stderr, "what the engine writes is in the job's log"
+    assert key not in stderr
     again = asked(engine(tmp_path, manifest, "crash on start", version="b77-fake"), tmp_path / "other", ["q0"][:0])
     assert again == []
 
@@ -134,7 +134,7 @@ def test_an_engine_that_does_not_come_up_is_one_line_with_the_end_of_its_log(
 
 
 def test_another_version_than_the_study_says_is_refused(manifest, tmp_path):
-    with pytest.raises(InputError, match="llama_cpp: it is version b77-fake, and the study says b76"):
+    with pytest.raises(InputError, match="llama_cpp: found version b77-fake, but the study asks for b76"):
         asked(engine(tmp_path, manifest, version="b76"), tmp_path, ["q"])
 
 
@@ -147,7 +147,11 @@ def test_an_engine_whose_port_was_taken_gets_another(manifest, tmp_path):
 
 def test_an_engine_that_ends_in_the_middle_ends_the_job_and_keeps_what_it_answered(manifest, tmp_path, capfd):
     backend = engine(tmp_path, manifest, "crash in the middle", {"concurrency": 1}, version="b77-fake")
-    with pytest.raises(InputError, match=r"ended with status 139 while it was asked; .*run again .*segfault") as error:
+    with pytest.raises(
+        InputError,
+        match=r"ended with status 139 while it was answering; .*run again"
+        " .*segfault",
+    ) as error:
         asked(backend, tmp_path, ["one", "two", "boom", "three"])
     key = record(tmp_path)[0]["environment"]["LLAMA_API_KEY"]
     assert key not in str(error.value) + capfd.readouterr().err
@@ -167,7 +171,7 @@ def test_a_stuck_request_is_cut_and_fails_alone(manifest, tmp_path):
 def test_a_judge_behind_an_engine_judges_all_suites_in_one_job_that_starts_it_once(manifest, tmp_path):
     made = items(3)
     suites = ("oeq", "cases")
-    told = {suite: predictions(tmp_path, suite, made, {"q0": f"answer to {suite}"}) for suite in suites}
+    tables = {suite: predictions(tmp_path, suite, made, {"q0": f"answer to {suite}"}) for suite in suites}
     backend = {"kind": "engine", "engine": "llama_cpp", "model": "tiny", "version": "b77-fake"}
     backend["arguments"] = ["--record", str(tmp_path / "record")]
     spec = {"name": "j", "model": "q/base", "suites": suites, "judge": {"backend": backend}}
@@ -176,15 +180,15 @@ def test_a_judge_behind_an_engine_judges_all_suites_in_one_job_that_starts_it_on
         *("--backend", "engine", "--spec", json.dumps(spec), "--running", json.dumps(running), "--prompt", str(PROMPT)),
         *("--work", str(tmp_path / "work"), "--backbone", str(manifest)),
         *("--items", f"open={shard(tmp_path, made)}"),
-        *("--answers", *(f"{suite}={told[suite]}" for suite in suites)),
+        *("--answers", *(f"{suite}={tables[suite]}" for suite in suites)),
         *("--judgements", *(f"{suite}={tmp_path / suite}.parquet" for suite in suites)),
         *("--run", *(f"{suite}={tmp_path / suite}.json" for suite in suites)),
     ]
     judging.main(words)
     assert len([line for line in record(tmp_path) if "pid" in line]) == 1
     records = [read_json(tmp_path / f"{suite}.json") for suite in suites]
-    assert [one["spec"]["suite"] for one in records] == list(suites)
-    assert len({one["started"] for one in records}) == 1, "each states the whole job"
+    assert [record["spec"]["suite"] for record in records] == list(suites)
+    assert len({record["started"] for record in records}) == 1, "each states the whole job"
     for suite in suites:
         assert [row["label"] for row in pq.read_table(tmp_path / f"{suite}.parquet").to_pylist()] == [1] * 3
         assert any(f"answer to {suite}" in json.dumps(line) for line in record(tmp_path))
@@ -253,7 +257,7 @@ def accepted(grammar, text):
     rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines())
 
     def ends(rule, places):
-        found = set()
+        ports = set()
         for alternative in rules[rule].split(" | "):
             head, _, rest = alternative.partition(" (")
             label = json.loads(head.removeprefix('" "? '))
@@ -261,13 +265,13 @@ def accepted(grammar, text):
                 at = place + (text[place : place + 1] == " ")
                 if text.startswith(label, at):
                     after = at + len(label)
-                    found.add(after)
+                    ports.add(after)
                     if rest:
                         separator, _, following = rest.removesuffix(")?").rpartition(" ")
                         separator = json.loads(separator)
                         if text.startswith(separator, after):
-                            found |= ends(following, {after + len(separator)})
-        return found
+                            ports |= ends(following, {after + len(separator)})
+        return ports
 
     return len(text) in ends("root", {0})
 
@@ -313,8 +317,8 @@ def test_with_many_labels_a_grammar_stays_small_and_asks_for_ascending_ones():
 def test_each_kind_of_server_gets_the_grammar_in_its_own_field(structured, path):
     language = LabelLanguage(("A", "B"), False, ",")
     request = Request((("user", "?"),), Decoding(), language=language)
-    found = request_body(OpenaiEndpoint(model="m", structured=structured), request)
+    body = request_body(OpenaiEndpoint(model="m", structured=structured), request)
     for key in path:
-        found = found[key]
-    assert found == language.grammar()
+        body = body[key]
+    assert body == language.grammar()
     assert request.canonical_json() != Request((("user", "?"),), Decoding()).canonical_json()

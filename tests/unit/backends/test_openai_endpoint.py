@@ -263,8 +263,8 @@ def test_labels_of_a_served_model_that_thinks_are_those_of_its_answer(message, l
     backend = OpenaiEndpointBackend(OpenaiEndpoint(model="m"), Running())
     reply = backend.read(Request((("user", "q"),), Decoding(), ("0", "1")), json.dumps(body))
     assert (reply.text, reply.thoughts, reply.thought_tokens) == ("1", "0 or 1", 3)
-    assert [one.offset for one in reply.label_steps] == offsets
-    assert [one.mass for one in reply.label_steps] == pytest.approx([0.9] * len(offsets))
+    assert [step.offset for step in reply.label_steps] == offsets
+    assert [step.mass for step in reply.label_steps] == pytest.approx([0.9] * len(offsets))
 
 
 def test_withheld_and_cut_replies_are_told_apart(tmp_path):
@@ -273,7 +273,7 @@ def test_withheld_and_cut_replies_are_told_apart(tmp_path):
         return Answer(completion("t", finish_reason=reason))
 
     with EndpointServer(answer) as server:
-        replies = ask(endpoint(server), tmp_path, [question(one) for one in ("length", "content_filter", "stop")])
+        replies = ask(endpoint(server), tmp_path, [question(finish) for finish in ("length", "content_filter", "stop")])
     assert [reply.finish for reply in replies] == ["length", "filtered", "stop"]
 
 

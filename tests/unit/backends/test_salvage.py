@@ -52,9 +52,9 @@ def paid(tmp_path_factory):
 
 def held(cache):
     """Return the numbers of the replies in a cache, each checked to be the one that was stored."""
-    found = [number for number in range(60) if cache.has(key(number))]
-    assert [cache.reply(key(number)) for number in found] == [entry(number)[1] for number in found]
-    return found
+    kept = [number for number in range(60) if cache.has(key(number))]
+    assert [cache.reply(key(number)) for number in kept] == [entry(number)[1] for number in kept]
+    return kept
 
 
 def zeros(content, first, pages=1):
@@ -89,12 +89,12 @@ def test_a_lost_header_costs_nothing(paid, tmp_path, caplog):
 def test_the_pages_below_a_lost_root_are_found(paid, tmp_path):
     (tmp_path / "c.sqlite").write_bytes(zeros(paid, root_of_replies(paid, tmp_path)))
     cache = Cache(tmp_path / "c.sqlite")
-    with pytest.raises(InputError, match=r"c\.sqlite: .*malformed; give the same command again"):
+    with pytest.raises(InputError, match=r"c\.sqlite: .*malformed; run the same command again"):
         [cache.reply(key(number)) for number in range(60)]
     assert damage_of(tmp_path / "c.sqlite").exists()
     with Cache(tmp_path / "c.sqlite") as salvaged:
         assert held(salvaged) == list(range(60))
-        with pytest.raises(InputError, match="removed, or damaged and replaced, meanwhile"):
+        with pytest.raises(InputError, match="removed, or damaged and replaced, in the meantime"):
             cache.claim(key(99), 1, 0, FREE)
     assert not damage_of(tmp_path / "c.sqlite").exists()
 
@@ -102,9 +102,9 @@ def test_the_pages_below_a_lost_root_are_found(paid, tmp_path):
 def test_a_truncated_cache_keeps_its_first_part_and_says_of_how_many(paid, tmp_path, caplog):
     (tmp_path / "c.sqlite").write_bytes(paid[: len(paid) // PAGE // 2 * PAGE + 100])
     with caplog.at_level(logging.WARNING), Cache(tmp_path / "c.sqlite") as cache:
-        found = held(cache)
-    assert 20 < len(found) < 40
-    assert f"salvaged {len(found)} of 60 replies" in caplog.text
+        salvaged = held(cache)
+    assert 20 < len(salvaged) < 40
+    assert f"salvaged {len(salvaged)} of 60 replies" in caplog.text
 
 
 def test_what_is_only_in_the_log_is_salvaged_and_what_was_under_way_counts_as_spent(paid, tmp_path):
@@ -151,9 +151,9 @@ def test_a_reply_that_turns_out_to_be_no_json_is_one_line_and_is_asked_again(pai
     content = (tmp_path / "c.sqlite").read_bytes()
     assert content.count(b"answer answer") > 0
     (tmp_path / "c.sqlite").write_bytes(content.replace(b"answer answer", b"answer\0answer"))
-    with Cache(tmp_path / "c.sqlite") as cache, pytest.raises(InputError, match="is not JSON; give the same command"):
+    with Cache(tmp_path / "c.sqlite") as cache, pytest.raises(InputError, match="is not JSON; run the same command"):
         Session(backend, cache).reply(request)
-    with pytest.raises(InputError, match=r"is not JSON; expected a response cache \(delete it to begin anew\)"):
+    with pytest.raises(InputError, match=r"is not JSON; expected a response cache \(delete it to start a new one\)"):
         Cache(tmp_path / "c.sqlite")
     (tmp_path / "c.sqlite").unlink()
     Cache(tmp_path / "c.sqlite").close()

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from posologie.cli.commands import main
+from posologie.running.seals import Identity, write_seal
 from simulated import make_study
 
 
@@ -28,6 +29,28 @@ def project(finished, tmp_path, monkeypatch):
     shutil.copytree(finished, copy)
     monkeypatch.chdir(copy)
     return copy
+
+
+@pytest.fixture
+def reported(project):
+    """The project with a report of the simulated study, and the seal that says what the report shows."""
+    page = project / "results/simulated/report/index.html"
+    page.parent.mkdir()
+    page.write_text("<title>Report</title>")
+    models = [{"name": "tiny/base", "kind": "base", "backbone": "tiny"}]
+    models += [
+        {"name": f"tiny/{mix}/seed-42", "kind": "mix", "backbone": "tiny", "mix": mix, "seed": 42}
+        for mix in ("NAT", "SYN")
+    ]
+    spec = {
+        "study": "simulated",
+        "mixes": ["NAT", "SYN"],
+        "models": models,
+        "suites": ["mcqa"],
+        "tables": ["mcqa", "contrasts"],
+    }
+    write_seal([page], Identity("posologie.report", "code", spec), {}, {})
+    return project
 
 
 @pytest.fixture

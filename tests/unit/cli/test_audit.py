@@ -1,4 +1,4 @@
-"""`posologie audit`: two evaluations of other programs, compared item by item."""
+"""`posologie audit`: two evaluations by other programs, compared item by item."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def sample(number, right, gold, options=4, **more):
 
 def write(folder, task, samples, date="2026-01-02T03-04-05.678"):
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "\n".join(json.dumps(one) for one in samples)
+    lines = "\n".join(json.dumps(sample) for sample in samples)
     (folder / f"samples_{task}_{date}.jsonl").write_text(lines + "\n", encoding="utf-8")
 
 
@@ -58,14 +58,14 @@ def two(tmp_path, monkeypatch):
     return tmp_path
 
 
-def by_task(found):
-    return {row["task"] if row["task"] != "all" else row["aggregate"]: row for row in found["differences"]}
+def by_task(audit):
+    return {row["task"] if row["task"] != "all" else row["aggregate"]: row for row in audit["differences"]}
 
 
 def test_each_task_has_the_paired_interval_mcnemars_p_and_holms_correction(two, asked):
-    code, found = asked("audit", "one", "other")
+    code, audit = asked("audit", "one", "other")
     assert code == 0
-    rows = by_task(found)
+    rows = by_task(audit)
     assert set(rows) == {*SIZES, "items", "tasks"}
     for task, size in SIZES.items():
         right, _ = answers(task)
@@ -92,8 +92,8 @@ def test_each_task_has_the_paired_interval_mcnemars_p_and_holms_correction(two, 
 
 
 def test_the_place_of_the_right_option_is_beside_what_each_model_answers(two, asked):
-    _, found = asked("audit", "one", "other")
-    rows = {(r["task"], r["statistic"], r["label"], r["model"]): r["value"] for r in found["positions"]}
+    _, audit = asked("audit", "one", "other")
+    rows = {(r["task"], r["statistic"], r["label"], r["model"]): r["value"] for r in audit["positions"]}
     right, gold = answers("alpha")
     answered = np.where(right[0], gold, (gold + 1) % 4)
     assert rows["alpha", "gold_share", "A", ""] == pytest.approx(100 * (gold == 0).mean())
@@ -102,8 +102,8 @@ def test_the_place_of_the_right_option_is_beside_what_each_model_answers(two, as
 
 
 def test_the_metric_the_tasks_and_the_cases_can_be_chosen(two, asked):
-    _, found = asked("audit", "one", "other", "--metric", "acc_norm", "--tasks", "al*", "--group", "doc.case")
-    (row,) = found["differences"]
+    _, audit = asked("audit", "one", "other", "--metric", "acc_norm", "--tasks", "al*", "--group", "doc.case")
+    (row,) = audit["differences"]
     assert (row["task"], row["metric"], row["n"], row["clusters"]) == ("alpha", "acc_norm", 80, 40)
     assert row["verdict"] == "worse"
     assert row["correction"] == ""
@@ -119,13 +119,13 @@ def test_tables_and_pages_are_written(two, posologie):
     posologie("audit", "one", "other", "--output", "audit.html")
     page = (two / "audit.html").read_text()
     assert "other against one" in page
-    assert "Place of the right option" in page
+    assert "Position of the right option" in page
 
 
 def test_what_is_left_aside_is_named(two, posologie):
     right, gold = answers("beta")
-    one = [sample(i, bool(right[0, i]), int(gold[i]), prompt_hash="another") for i in range(40)]
-    write(two / "one", "beta", one, "2026-02-02T03-04-05.678")
+    samples = [sample(i, bool(right[0, i]), int(gold[i]), prompt_hash="another") for i in range(40)]
+    write(two / "one", "beta", samples, "2026-02-02T03-04-05.678")
     write(two / "one", "alone", [sample(0, True, 1)])
     for name in ("one", "other"):
         write(
@@ -142,8 +142,8 @@ def test_what_is_left_aside_is_named(two, posologie):
 def test_metrics_where_lower_is_better_are_not_compared(two, asked):
     stated = {"higher_is_better": {"alpha": {"acc": False}, "beta": {"acc": True}}}
     (two / "one" / "results_2026-01-02T03-04-05.678.json").write_text(json.dumps(stated))
-    _, found = asked("audit", "one", "other")
-    assert by_task(found)["alpha"]["metric"] == "acc_norm"
+    _, audit = asked("audit", "one", "other")
+    assert by_task(audit)["alpha"]["metric"] == "acc_norm"
 
 
 def test_samples_of_several_filters_count_once(two, posologie):
@@ -197,11 +197,11 @@ def test_inspect_logs_and_tables_are_read(two, asked):
             )
     _, samples = asked("audit", "one", "other", "--tasks", "alpha")
     for suffix, metric in (("json", "choice"), ("csv", "score")):
-        _, found = asked("audit", f"p.{suffix}", f"q.{suffix}")
-        assert found["positions"] == samples["positions"]
-        numbers = [{**row, "metric": ""} for row in found["differences"]]
+        _, audit = asked("audit", f"p.{suffix}", f"q.{suffix}")
+        assert audit["positions"] == samples["positions"]
+        numbers = [{**row, "metric": ""} for row in audit["differences"]]
         assert numbers == [{**row, "metric": ""} for row in samples["differences"]]
-        assert found["differences"][0]["metric"] == metric
+        assert audit["differences"][0]["metric"] == metric
 
 
 @pytest.mark.parametrize(

@@ -140,5 +140,5 @@ def test_of_a_published_translation_the_item_with_exchanged_options_is_found(rea
     assert main(["audit-parallel", *sides, "--reader", "mmlu", "--languages", "en", "es", "--json"]) == 1
     (file,) = json.loads(capsys.readouterr().out)["files"]
     assert file["pairs"] == 135
-    found = {finding["a"] for finding in file["findings"] if finding["reason"] == "options changed places"}
-    assert found == {"anatomy_test.csv:34"}
+    exchanged = {finding["a"] for finding in file["findings"] if finding["reason"] == "options changed places"}
+    assert exchanged == {"anatomy_test.csv:34"}

@@ -13,7 +13,7 @@ GB = 10**9
 
 
 class FakeDriver:
-    """NVML of a machine with two GPUs, the second of which somebody else uses and has no counter."""
+    """NVML of a machine with two GPUs, the second of which is used by another process and has no counter."""
 
     class NVMLError(Exception):
         """As NVML raises."""
@@ -61,7 +61,7 @@ def with_gpus(monkeypatch, count=1, free=79, capability=(9, 0), built=("sm_80", 
 def test_a_driver_tells_its_version_and_what_will_be_missing(monkeypatch):
     with_driver(monkeypatch, FakeDriver())
     monkeypatch.setattr(torch.version, "cuda", "12.8")
-    states = [(one.state, one.text) for one in gpu.driver()]
+    states = [(finding.state, finding.text) for finding in gpu.driver()]
     assert states[0] == ("ok", "driver 570.1, which runs CUDA up to 12.8")
     assert states[1][0] == states[2][0] == "warning"
     assert "GPU 1: no energy counter (Not Supported)" in states[1][1]
@@ -78,14 +78,14 @@ def test_a_driver_that_is_too_old_for_torch_is_a_problem(monkeypatch):
 def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
     with_driver(monkeypatch, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    found = list(gpu.findings())
-    assert [(name, one.state) for name, one in found[2:]] == [
+    findings = list(gpu.findings())
+    assert [(name, finding.state) for name, finding in findings[2:]] == [
         ("driver", "problem"),
         ("locks", "ok"),
         ("torch", "problem"),
     ]
-    assert "torch " in found[0][1].text
-    assert "inside a job with a GPU" in found[2][1].text
+    assert "torch " in findings[0][1].text
+    assert "inside a job with a GPU" in findings[2][1].text
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_a_build_without_cuda_and_a_machine_without_a_gpu_have_different_message
 )
 def test_a_gpu_is_held_against_the_builds_of_torch(monkeypatch, capability, built, state, sentence):
     with_gpus(monkeypatch, capability=capability, built=built)
-    found = gpu.model(0)
-    assert found.state == state
-    assert sentence in found.text
+    finding = gpu.model(0)
+    assert finding.state == state
+    assert sentence in finding.text
 
 
 def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
@@ -119,9 +119,9 @@ def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(gpu.fcntl, "flock", refused)
-    found = gpu.locks(tmp_path)
-    assert found.state == "warning"
-    assert "Operation not supported" in found.text
+    finding = gpu.locks(tmp_path)
+    assert finding.state == "warning"
+    assert "Operation not supported" in finding.text
 
 
 @pytest.mark.parametrize(("free", "state"), [(79, "ok"), (40, "warning")])
@@ -133,9 +133,9 @@ def test_memory_that_others_hold_is_a_warning(monkeypatch, free, state):
 def test_a_layer_in_bfloat16_is_near_one_in_float32_and_one_beyond_the_bound_is_a_problem(monkeypatch):
     bound = gpu._BF16_ERROR
     monkeypatch.setattr(gpu, "_BF16_ERROR", 1e-4)
-    found = gpu.layer(0, "cpu")
-    assert found.state == "problem"
-    error = float(re.search(r"largest gradient error ([\d.]+)%", found.text)[1]) / 100
+    finding = gpu.layer(0, "cpu")
+    assert finding.state == "problem"
+    error = float(re.search(r"largest gradient error ([\d.]+)%", finding.text)[1]) / 100
     assert 1e-4 < error < bound
 
 
@@ -149,7 +149,7 @@ def test_copies_are_compared(monkeypatch):
 def test_processes_add_up_what_they_have():
     state, sentence = all_reduce.check_all_reduce(2, "gloo")
     assert state == "ok", sentence
-    assert "2 GPUs added up" in sentence
+    assert "2 GPUs summed" in sentence
 
 
 def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):
@@ -159,7 +159,7 @@ def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributed, "init_process_group", broken)
     all_reduce._add(0, 1, "gloo", str(tmp_path))
     assert all_reduce._read(tmp_path / "0") == "RuntimeError: NCCL error: unhandled system error"
-    assert all_reduce._read(tmp_path / "1") == "it ended without a word"
+    assert all_reduce._read(tmp_path / "1") == "it ended without a message"
 
 
 def test_an_error_of_a_check_is_a_finding_and_the_rest_goes_on(monkeypatch):
@@ -170,6 +170,6 @@ def test_an_error_of_a_check_is_a_finding_and_the_rest_goes_on(monkeypatch):
         raise RuntimeError("CUDA error: an illegal memory access")
 
     monkeypatch.setattr(gpu, "_OF_ONE", {"layer": broken, "memory": gpu.memory})
-    found = dict(gpu.findings())
-    assert found["layer, GPU 0"].text == "RuntimeError: CUDA error: an illegal memory access"
-    assert found["memory, GPU 0"].state == "ok"
+    findings = dict(gpu.findings())
+    assert findings["layer, GPU 0"].text == "RuntimeError: CUDA error: an illegal memory access"
+    assert findings["memory, GPU 0"].state == "ok"

@@ -26,10 +26,10 @@ def change_record(path, **change):
 
 
 def test_a_study_is_the_same_as_its_copy(two, asked, posologie):
-    code, found = asked("compare", "results/simulated", "results/other")
+    code, comparison = asked("compare", "results/simulated", "results/other")
     assert code == 0
-    assert found["settings"] == []
-    assert {table["table"]: table["changed"] for table in found["tables"]} == {
+    assert comparison["settings"] == []
+    assert {table["table"]: table["changed"] for table in comparison["tables"]} == {
         "composition": 0,
         "contrasts": 0,
         "mcqa": 0,
@@ -44,9 +44,9 @@ def test_a_changed_setting_is_named_with_both_values_and_where(two, asked):
         change_record(
             path, spec={"model": f"tiny/{mix}/seed-42", "stage": "training", "recipe": {"learning_rate": 2e-4}}
         )
-    code, found = asked("compare", "results/simulated", "results/other")
+    code, comparison = asked("compare", "results/simulated", "results/other")
     assert code == 1
-    assert found["settings"] == [
+    assert comparison["settings"] == [
         {
             "setting": "spec.recipe.learning_rate",
             "a": "0.0001",
@@ -67,8 +67,8 @@ def test_changed_numbers_come_first_and_largest_first(two, asked, posologie):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows[:-1])
-    code, found = asked("compare", "results/simulated", "results/other")
-    table = next(one for one in found["tables"] if one["table"] == "contrasts")
+    code, comparison = asked("compare", "results/simulated", "results/other")
+    table = next(table for table in comparison["tables"] if table["table"] == "contrasts")
     assert code == 1
     assert (table["changed"], table["only_a"], table["only_b"]) == (3, 1, 0)
     assert [(change["column"], change["change"]) for change in table["changes"]] == [
@@ -80,21 +80,21 @@ def test_changed_numbers_come_first_and_largest_first(two, asked, posologie):
 
 def test_two_run_records_are_compared_whole(two, asked):
     records = [f"results/simulated/adapters/tiny/{mix}/seed-42/run.json" for mix in ("NAT", "SYN")]
-    code, found = asked("compare", *records)
+    code, comparison = asked("compare", *records)
     assert code == 1
-    assert {"spec.model", "seconds"} <= {one["setting"] for one in found["settings"]} | {"seconds"}
-    assert any(one["setting"].startswith("inputs.") for one in found["settings"])
+    assert {"spec.model", "seconds"} <= {setting["setting"] for setting in comparison["settings"]} | {"seconds"}
+    assert any(setting["setting"].startswith("inputs.") for setting in comparison["settings"])
 
 
 def test_a_model_that_only_one_study_has_is_told(two, asked):
     shutil.rmtree("results/other/adapters/tiny/ALL")
-    _, found = asked("compare", "results/simulated", "results/other")
+    _, comparison = asked("compare", "results/simulated", "results/other")
     assert {
         "setting": "run record",
         "a": "there",
         "b": "absent",
         "in": ["adapters/tiny/ALL/seed-42/run.json"],
-    } in found["settings"]
+    } in comparison["settings"]
 
 
 def test_a_folder_without_records_is_refused(project, posologie):
@@ -116,13 +116,13 @@ class Read(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
+        by_name = dict(attributes)
         self.elements.append(tag)
         if tag == "a":
-            self.links.append(found.get("href", ""))
-        if tag == "div" and found.get("class") == "table":
-            self._table = self.tables.setdefault(found["id"], [])
-        if tag == "section" or (tag == "p" and not found):
+            self.links.append(by_name.get("href", ""))
+        if tag == "div" and by_name.get("class") == "table":
+            self._table = self.tables.setdefault(by_name["id"], [])
+        if tag == "section" or (tag == "p" and not by_name):
             self._table = None
         if tag == "tr" and self._table is not None:
             self._table.append([])
@@ -174,8 +174,8 @@ def test_the_page_names_the_items_with_another_answer_and_links_into_both_report
     assert "img" not in page.elements, "text from data is never markup"
     links = [f"../results/{name}/report/index.html#item={moved['item']}" for name in ("simulated", "other")]
     assert [link for link in page.links if "report" in link] == links
-    told = next(row for row in page.tables["table-models"] if row[:2] == ["tiny/NAT/seed-42", "mcqa"])
-    assert told[2:4] == ["24", "23"]
+    row_shown = next(row for row in page.tables["table-models"] if row[:2] == ["tiny/NAT/seed-42", "mcqa"])
+    assert row_shown[2:4] == ["24", "23"]
 
 
 def test_studies_of_different_shapes_are_compared(two, posologie):

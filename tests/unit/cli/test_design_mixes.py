@@ -22,19 +22,19 @@ def test_a_design_from_options_has_costs_power_and_a_picture(capsys, tmp_path):
     table, figure, text = tmp_path / "t.csv", tmp_path / "f.svg", tmp_path / "mixes.yaml"
     words = ("--score", "40", "--items", "2000", "--hours-per-training", "3", "--hours-per-thousand", "0.5",
              "--table", str(table), "--figure", str(figure), "--yaml", str(text))  # fmt: skip
-    code, found = asked(capsys, *OPTIONS, "9", *words)
+    code, design = asked(capsys, *OPTIONS, "9", *words)
     assert code == 0
-    assert len(found["trainings"]) == 9
-    assert found["variance"][5] is None
-    assert found["trainings"][-1]["gpu_hours"] == pytest.approx(9 * (3 + 2 * 0.5))
-    power = [row["power"] for row in found["trainings"] if row["power"] is not None]
+    assert len(design["trainings"]) == 9
+    assert design["variance"][5] is None
+    assert design["trainings"][-1]["gpu_hours"] == pytest.approx(9 * (3 + 2 * 0.5))
+    power = [row["power"] for row in design["trainings"] if row["power"] is not None]
     assert power[-1] == max(power)
     assert "proposed" in figure.read_text()
     with open(table, encoding="utf-8", newline="") as file:
-        assert [row["mix"] for row in csv.DictReader(file)] == [row["mix"] for row in found["trainings"]]
+        assert [row["mix"] for row in csv.DictReader(file)] == [row["mix"] for row in design["trainings"]]
     pasted = yaml.safe_load(text.read_text())
     assert sum(len(seeds) for seeds in pasted["training"]["further_seeds"].values()) == 2
-    for row in found["trainings"]:
+    for row in design["trainings"]:
         shares = pasted["mixes"][row["mix"]]["shares"]
         assert {name: row[name] for name in shares} == pytest.approx(
             {name: weight / sum(shares.values()) for name, weight in shares.items()}
@@ -42,10 +42,10 @@ def test_a_design_from_options_has_costs_power_and_a_picture(capsys, tmp_path):
 
 
 def test_what_is_pasted_joins_the_study_and_retrains_nothing(capsys):
-    code, found = asked(capsys, "--configfile", "config/config.yaml", "--trainings", "4", "--prefix", "NA")
+    code, design = asked(capsys, "--configfile", "config/config.yaml", "--trainings", "4", "--prefix", "NA")
     assert code == 0
     document = study_document("config/config.yaml")
-    pasted = yaml.safe_load(found["yaml"])
+    pasted = yaml.safe_load(design["yaml"])
     assert not set(pasted["mixes"]) & set(document["mixes"])
     document["mixes"] |= pasted["mixes"]
     document.setdefault("training", {})["further_seeds"] = pasted["training"]["further_seeds"]
@@ -55,16 +55,16 @@ def test_what_is_pasted_joins_the_study_and_retrains_nothing(capsys):
     assert len(plan.models(after)) == len(plan.models(before)) + 4
     for name, model in plan.models(before).items():
         if model.mix is not None:
-            one, other = (job_specs.training_spec(s, model.backbone, model.mix, model.seed) for s in (before, after))
-            assert one == other
+            first, other = (job_specs.training_spec(s, model.backbone, model.mix, model.seed) for s in (before, after))
+            assert first == other
             assert job_specs.mix_spec(before, model.mix, 42) == job_specs.mix_spec(after, model.mix, 42)
         assert name in plan.models(after)
 
 
 def test_too_few_trainings_for_the_model_are_said(capsys):
-    code, found = asked(capsys, *OPTIONS, "4")
+    code, design = asked(capsys, *OPTIONS, "4")
     assert code == 1
-    assert "They leave 2 of the terms open" in found["told"]
+    assert "They leave 2 of the terms undetermined" in design["told"]
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,23 @@ def test_what_does_not_fit_is_one_line(capsys, words, line):
 
 
 def test_mixes_without_repeats_name_no_seeds(capsys):
-    _, found = asked(capsys, *OPTIONS, "6", "--repeats", "0")
-    assert "training" not in yaml.safe_load(found["yaml"])
+    _, design = asked(capsys, *OPTIONS, "6", "--repeats", "0")
+    assert "training" not in yaml.safe_load(design["yaml"])
 
 
 def test_no_mix_asks_for_more_items_than_a_component_holds(capsys):
-    _, found = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000")
-    assert max(row["a"] for row in found["trainings"]) <= 0.3
-    assert max(row["b"] for row in found["trainings"]) > 0.6
-    assert "No item is taken twice, so that a mix of 1,000 items holds at most a 30 %." in found["told"]
+    _, design = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000")
+    assert max(row["a"] for row in design["trainings"]) <= 0.3
+    assert max(row["b"] for row in design["trainings"]) > 0.6
+    assert "No item is taken twice, so that a mix of 1,000 items holds at most a 30 %." in design["told"]
 
 
 def test_items_that_may_repeat_allow_a_larger_share_and_the_mix_says_how_often(capsys):
-    _, found = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000", "--epochs", "a=2")
-    assert 0.3 < max(row["a"] for row in found["trainings"]) <= 0.6
-    said = "Items are taken once, those of a 2 times at most, so that a mix of 1,000 items holds at most a 60 %."
-    assert said in found["told"]
-    for name, mix in yaml.safe_load(found["yaml"])["mixes"].items():
+    _, design = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000", "--epochs", "a=2")
+    assert 0.3 < max(row["a"] for row in design["trainings"]) <= 0.6
+    sentence = "Items are taken once, those of a 2 times at most, so that a mix of 1,000 items holds at most a 60 %."
+    assert sentence in design["told"]
+    for name, mix in yaml.safe_load(design["yaml"])["mixes"].items():
         share = mix["shares"].get("a", 0) / sum(mix["shares"].values())
         assert mix.get("epochs", {}) == ({"a": 2} if share > 0.3 else {}), name
         assert Mix.model_validate(mix)
@@ -116,7 +116,7 @@ def test_items_that_may_repeat_allow_a_larger_share_and_the_mix_says_how_often(c
 
 def test_the_items_that_a_study_holds_limit_its_designs(capsys, monkeypatch):
     monkeypatch.setattr("posologie.config.plan.held_items", lambda study, root: {"native": 12_000, "synthetic": None})
-    _, found = asked(capsys, "--configfile", "config/config.yaml", "--trainings", "4")
-    new = [row for row in found["trainings"] if row["mix"].startswith("D")]
+    _, design = asked(capsys, "--configfile", "config/config.yaml", "--trainings", "4")
+    new = [row for row in design["trainings"] if row["mix"].startswith("D")]
     assert max(row["native"] for row in new) <= 12_000 / 33_493
     assert max(row["synthetic"] for row in new) >= 0.5

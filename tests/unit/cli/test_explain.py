@@ -1,4 +1,4 @@
-"""`posologie explain`: from a number back to the items, and whether every file is still as its record says."""
+"""`posologie explain`: from a number back to the items, and whether every file still matches its record."""
 
 import pytest
 
@@ -15,27 +15,27 @@ def longest(link):
 
 
 def test_the_chain_goes_from_the_table_to_the_mix(project, asked):
-    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    code, chain = asked("explain", MCQA, "--row", *NAT, *EM)
     assert code == 0
-    assert longest(found["chain"]) == ["table", "scores", "predictions", "adapter", "mix", "screened", "shard"]
-    assert found["jobs"] == 9
-    assert found["altered"] == []
+    assert longest(chain["chain"]) == ["table", "scores", "predictions", "adapter", "mix", "screened", "shard"]
+    assert chain["jobs"] == 9
+    assert chain["altered"] == []
 
 
 def test_the_number_rests_on_its_items_and_is_their_mean(project, asked):
-    _, found = asked("explain", MCQA, "--row", *NAT, *EM)
-    assert found["items"]["count"] == len(set(found["items"]["ids"])) == 24
-    assert found["items"]["recomputed"] == pytest.approx(float(found["number"]["rows"][0]["value"]), abs=1e-4)
+    _, chain = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert chain["items"]["count"] == len(set(chain["items"]["ids"])) == 24
+    assert chain["items"]["recomputed"] == pytest.approx(float(chain["number"]["rows"][0]["value"]), abs=1e-4)
     row = [*NAT[:1], "scope=native", *NAT[2:], *EM]
     _, native = asked("explain", MCQA, "--row", *row)
-    assert set(native["items"]["ids"]) < set(found["items"]["ids"])
+    assert set(native["items"]["ids"]) < set(chain["items"]["ids"])
 
 
 def test_a_contrast_rests_on_both_models(project, asked):
-    _, found = asked(
+    _, chain = asked(
         "explain", "results/simulated/tables/contrasts.csv", "--row", "left=SYN", "right=base", "suite=mcqa"
     )
-    models = {parent["file"] for parent in found["chain"]["parents"]}
+    models = {parent["file"] for parent in chain["chain"]["parents"]}
     assert models == {
         "results/simulated/scores/tiny/SYN/seed-42/mcqa.parquet",
         "results/simulated/scores/tiny/base/mcqa.parquet",
@@ -61,9 +61,9 @@ def test_several_rows_are_told_apart(project, posologie):
 def test_an_altered_file_is_found(project, asked, posologie):
     weights = project / "results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"
     weights.write_text("other weights")
-    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    code, chain = asked("explain", MCQA, "--row", *NAT, *EM)
     assert code == 1
-    assert found["altered"] == ["results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"]
+    assert chain["altered"] == ["results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"]
     code, out, _ = posologie("explain", "results/simulated/predictions/tiny/NAT/seed-42/mcqa.parquet")
     assert code == 1
     assert "altered: results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors" in out
@@ -74,11 +74,11 @@ def test_a_value_that_was_changed_in_the_table_is_not_what_the_scores_say(projec
     value = before["number"]["rows"][0]["value"]
     table = project / MCQA
     table.write_text(table.read_text().replace(f",{value},", ",99.9,"))
-    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
-    assert (code, found["differs"], found["altered"]) == (1, True, [MCQA])
+    code, chain = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert (code, chain["differs"], chain["altered"]) == (1, True, [MCQA])
     code, out, _ = posologie("explain", MCQA, "--row", *NAT, *EM)
     assert code == 1
-    assert "The table prints another value: it was not made of these scores." in out
+    assert "The table prints a different value: it was not made from these scores." in out
 
 
 def test_an_artifact_whose_input_was_made_anew_is_outdated(project, asked):
@@ -87,34 +87,35 @@ def test_an_artifact_whose_input_was_made_anew_is_outdated(project, asked):
     mix = project / "results/simulated/mixes/NAT/seed-42"
     (mix / "train.parquet").write_bytes((mix / "train.parquet").read_bytes() + b" ")
     _seal("mixes", [], [mix / "train.parquet", mix / "validation.parquet", mix / "composition.json"])
-    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
-    assert (code, found["altered"]) == (1, [])
-    assert found["outdated"] == ["results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"]
+    code, chain = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert (code, chain["altered"]) == (1, [])
+    assert chain["outdated"] == ["results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"]
 
 
 def test_a_missing_file_is_found(project, asked):
     (project / "results/simulated/predictions/tiny/base/mcqa.parquet").unlink()
-    code, found = asked("explain", "results/simulated/scores/tiny/base/mcqa.parquet")
+    code, chain = asked("explain", "results/simulated/scores/tiny/base/mcqa.parquet")
     assert code == 1
-    assert found["missing"] == ["results/simulated/predictions/tiny/base/mcqa.parquet"]
+    assert chain["missing"] == ["results/simulated/predictions/tiny/base/mcqa.parquet"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((MCQA, "--row", "mix=NATT"), "no such row has mix = 'NATT'; found (empty), NAT, TRAD, SYN"),
         ((MCQA, "--row", "mixture=NAT"), "--row mixture=NAT: expected KEY=VALUE with a KEY of suite,"),
         ((MCQA, "--column", "worth"), "--column worth: expected one of suite,"),
         (("results/simulated/tables/none.csv",), "results/simulated/tables/none.csv: no such file"),
         (("pyproject.toml",), "pyproject.toml: no such file"),
+        (("results/simulated/tables",), "results/simulated/tables: a folder; name a file in it"),
     ],
 )
-def test_a_question_that_does_not_fit_is_one_line_and_exit_code_2(project, posologie, arguments, told):
+def test_a_question_that_does_not_fit_is_one_line_and_exit_code_2(project, posologie, arguments, message):
     code, out, err = posologie("explain", *arguments)
     assert code == 2
     assert out == ""
     assert err.startswith("error: ")
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -129,17 +130,17 @@ def test_hours_of_all_jobs_lead_to_adapters_and_predictions_that_exist(project, 
     (project / "results/simulated/tables/compute.csv").write_text(
         "stage,model,suites,hours\ntraining,tiny/NAT/seed-42,,1\nprediction,tiny/base,mcqa,2\n"
     )
-    code, found = asked("explain", "results/simulated/tables/compute.csv")
-    assert (code, found["not sealed"]) == (1, ["results/simulated/tables/compute.csv"])
-    assert {link["kind"] for link in found["chain"]["parents"]} == {"adapter", "predictions"}
+    code, chain = asked("explain", "results/simulated/tables/compute.csv")
+    assert (code, chain["not sealed"]) == (1, ["results/simulated/tables/compute.csv"])
+    assert {link["kind"] for link in chain["chain"]["parents"]} == {"adapter", "predictions"}
 
 
 def test_a_score_of_the_encoder_rests_on_the_files_that_hold_it(project, asked):
     table = project / "results/simulated/tables/oeq.csv"
     table.write_text("model,suite,metric,value\ntiny/base,open,bertscore,80.0\ntiny/base,open,rouge_l,20.0\n")
     for metric, folder in (("bertscore", "scores_neural"), ("rouge_l", "scores")):
-        _, found = asked("explain", "results/simulated/tables/oeq.csv", "--row", f"metric={metric}")
-        assert [link["file"] for link in found["chain"]["parents"]] == [
+        _, chain = asked("explain", "results/simulated/tables/oeq.csv", "--row", f"metric={metric}")
+        assert [link["file"] for link in chain["chain"]["parents"]] == [
             f"results/simulated/{folder}/tiny/base/open.parquet"
         ]
 
@@ -150,9 +151,9 @@ def test_a_row_over_human_ratings_leads_to_the_ratings_and_the_judges_verdicts(p
         path = project / "results/simulated" / file
         path.parent.mkdir(parents=True)
         path.write_text("stands for the file")
-    code, found = asked("explain", "results/simulated/tables/agreement.csv")
-    assert (code, len(found["not sealed"])) == (1, 3)
-    assert [link["kind"] for link in found["chain"]["parents"]] == ["human", "calibration"]
+    code, chain = asked("explain", "results/simulated/tables/agreement.csv")
+    assert (code, len(chain["not sealed"])) == (1, 3)
+    assert [link["kind"] for link in chain["chain"]["parents"]] == ["human", "calibration"]
 
 
 @pytest.fixture
@@ -187,23 +188,23 @@ def rated(project):
     return root
 
 
-def behind(found):
+def behind(chain):
     """Return the files behind a number, as seen from the study's folder."""
-    return {parent["file"].removeprefix("results/simulated/") for parent in found["chain"]["parents"]}
+    return {parent["file"].removeprefix("results/simulated/") for parent in chain["chain"]["parents"]}
 
 
 def test_a_corrected_score_rests_on_ratings_answers_and_verdicts_of_both_models(rated, asked, posologie):
     corrected = "results/simulated/tables/corrected.csv"
-    code, found = asked("explain", corrected, "--row", "judge=strict")
+    code, chain = asked("explain", corrected, "--row", "judge=strict")
     assert code == 0
-    assert behind(found) == {
+    assert behind(chain) == {
         "human/kit.parquet",
         "predictions/tiny/NAT/seed-42/oeq.parquet",
         "judgements/strict/tiny/NAT/seed-42/oeq.parquet",
     }
-    code, found = asked("explain", corrected, "--row", "kind=difference")
+    code, chain = asked("explain", corrected, "--row", "kind=difference")
     assert code == 0, "the panel has no file of its own"
-    assert behind(found) == {"human/kit.parquet"} | {
+    assert behind(chain) == {"human/kit.parquet"} | {
         f"{folder}/tiny/{name}/oeq.parquet"
         for folder in ("predictions", "judgements/strict", "judgements/mild")
         for name in ("base", "NAT/seed-42")
@@ -222,5 +223,5 @@ def test_raters_and_panels_rest_on_the_people_or_the_judges_that_they_are(rated,
         ("agreement", "rater=judge:panel", verdicts),
         ("agreement", "rater=rouge2", {"human_scores/kit.parquet"}),
     ):
-        code, found = asked("explain", f"results/simulated/tables/{table}.csv", "--row", row)
-        assert (code, behind(found)) == (0, {"human/kit.parquet"} | files), (table, row)
+        code, chain = asked("explain", f"results/simulated/tables/{table}.csv", "--row", row)
+        assert (code, behind(chain)) == (0, {"human/kit.parquet"} | files), (table, row)

@@ -40,13 +40,13 @@ def study(tmp_path, monkeypatch):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     document = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text(encoding="utf-8"))
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(document | {"truth": "truth.yaml"}))
-    found = load_study("study.yaml")
+    resolved = load_study("study.yaml")
     mixes = [
         {"shares": dict(zip(NAMES, map(float, mix), strict=True)), "score": float(true_score(*mix)),
          "standard_error": 1.0, "trainings": 2}
         for mix in lattice(3, 6)
     ]  # fmt: skip
-    truth = {"size": 300, "mixes": mixes, "measured_of": measured_of(found)}
+    truth = {"size": 300, "mixes": mixes, "measured_of": measured_of(resolved)}
     (tmp_path / "truth.yaml").write_text(yaml.safe_dump(truth))
     return tmp_path
 
@@ -83,24 +83,24 @@ def tables(optimum, *, most_regret=1.0, in_set=("NAT-TRAD",), region=lambda mix:
 
 def test_a_study_that_found_the_truth_says_so(study, asked):
     tables((0.6, 0.4, 0.0))
-    code, found = asked("findings", "--configfile", "study.yaml")
+    code, findings = asked("findings", "--configfile", "study.yaml")
     assert code == 0
-    assert [check["right"] for check in found["checks"]] == [True, True, True]
-    assert found["first"]["mix"] == "NAT-TRAD"
-    assert found["first"]["gain"]["value"] == 35
+    assert [check["right"] for check in findings["checks"]] == [True, True, True]
+    assert findings["first"]["mix"] == "NAT-TRAD"
+    assert findings["first"]["gain"]["value"] == 35
 
 
 def test_a_dose_that_falls_further_short_than_it_says_is_wrong(study, asked):
     tables((0.0, 0.0, 1.0))
-    code, found = asked("findings", "--configfile", "study.yaml")
+    code, findings = asked("findings", "--configfile", "study.yaml")
     assert code == 1
-    assert [check["right"] for check in found["checks"]] == [False, True, True]
+    assert [check["right"] for check in findings["checks"]] == [False, True, True]
 
 
 def test_a_best_set_without_the_best_mix_and_a_region_without_the_best_dose_are_wrong(study, asked):
     tables((0.3, 0.0, 0.7), most_regret=99.0, in_set=("SYN",), region=lambda mix: mix[2] > 0.5)
-    _, found = asked("findings", "--configfile", "study.yaml")
-    assert [check["right"] for check in found["checks"]] == [True, False, False]
+    _, findings = asked("findings", "--configfile", "study.yaml")
+    assert [check["right"] for check in findings["checks"]] == [True, False, False]
 
 
 def test_the_findings_are_ten_lines_at_most_and_end_with_the_report(study, posologie):
@@ -167,18 +167,18 @@ def test_a_study_that_is_not_finished_has_no_findings(study, posologie):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("epochs: 10", "epochs: 5", "recipe.epochs was 10, and is 5"),
         ("size: 300", "size: 200", "mixes of 300 items"),
         ("part: synthetic", "part: textbook", "sources.synthetic.part was synthetic, and is textbook"),
     ],
 )
-def test_the_truth_of_another_study_is_refused_with_the_first_difference(study, old, new, said):
+def test_the_truth_of_another_study_is_refused_with_the_first_difference(study, old, new, message):
     text = Path("study.yaml").read_text()
     assert old in text
     Path("study.yaml").write_text(text.replace(old, new))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         truth_of(load_study("study.yaml"))
 
 

@@ -59,37 +59,37 @@ def trained():
 
 def by_key(asked, *arguments):
     """Return the families by stage and family."""
-    code, found = asked("graph", "--configfile", "study.yaml", *arguments)
+    code, families = asked("graph", "--configfile", "study.yaml", *arguments)
     assert code == 0
-    return {f"{one['stage']}/{one['family']}".rstrip("/"): one for one in found}
+    return {f"{family['stage']}/{family['family']}".rstrip("/"): family for family in families}
 
 
 def test_mixes_and_seeds_of_a_backbone_are_one_family(study, asked):
-    found = by_key(asked)
-    assert found["adapters/tiny"]["members"] == "2 mixes × 3 seeds"
-    assert found["adapters/tiny"]["counts"] == {"missing": 6}
-    assert found["predictions/other/mcqa"]["members"] == "7 models"
-    assert list(found)[-3:] == ["tables", "figures", "report"]
+    families = by_key(asked)
+    assert families["adapters/tiny"]["members"] == "2 mixes × 3 seeds"
+    assert families["adapters/tiny"]["counts"] == {"missing": 6}
+    assert families["predictions/other/mcqa"]["members"] == "7 models"
+    assert list(families)[-3:] == ["tables", "figures", "report"]
 
 
 def test_a_family_is_made_of_those_of_its_own_backbone(study, asked):
-    found = by_key(asked)
-    assert found["adapters/tiny"]["parents"] == ["mixes"]
-    assert found["predictions/tiny/mcqa"]["parents"] == ["adapters/tiny", "shards"]
-    assert found["scores/tiny/mcqa"]["parents"] == ["predictions/tiny/mcqa", "shards"]
-    assert found["tables"]["parents"] == ["scores/tiny/mcqa", "scores/other/mcqa"]
+    families = by_key(asked)
+    assert families["adapters/tiny"]["parents"] == ["mixes"]
+    assert families["predictions/tiny/mcqa"]["parents"] == ["adapters/tiny", "shards"]
+    assert families["scores/tiny/mcqa"]["parents"] == ["predictions/tiny/mcqa", "shards"]
+    assert families["tables"]["parents"] == ["scores/tiny/mcqa", "scores/other/mcqa"]
 
 
 def test_an_edited_mix_makes_itself_and_its_adapters_stale_and_says_why(study, asked, posologie):
     trained()
     assert by_key(asked)["mixes"]["counts"] == {"done": 6}
     Path("study.yaml").write_text(STUDY.replace("size: 16", "size: 12"))
-    found = by_key(asked)
-    assert found["mixes"]["counts"] == {"done": 3, "stale": 3}
-    assert found["mixes"]["state"] == "stale"
-    assert "size" in found["mixes"]["why"]
-    assert found["adapters/tiny"]["counts"] == {"done": 3, "stale": 3}
-    assert found["adapters/tiny"]["why"] == "made of mixes/MORE/seed-1"
+    families = by_key(asked)
+    assert families["mixes"]["counts"] == {"done": 3, "stale": 3}
+    assert families["mixes"]["state"] == "stale"
+    assert "size" in families["mixes"]["why"]
+    assert families["adapters/tiny"]["counts"] == {"done": 3, "stale": 3}
+    assert families["adapters/tiny"]["why"] == "made of mixes/MORE/seed-1"
     _, out, _ = posologie("graph", "--configfile", "study.yaml")
     assert "3 done, 3 stale" in out
 
@@ -97,10 +97,10 @@ def test_an_edited_mix_makes_itself_and_its_adapters_stale_and_says_why(study, a
 def test_what_is_done_follows_where_something_before_it_is_not(study, asked):
     trained()
     (RESULTS / "mixes/NAT/seed-1/train.parquet").unlink()
-    found = by_key(asked)
-    assert found["mixes"]["counts"] == {"missing": 1, "done": 5}
-    assert found["adapters/tiny"]["follows"]
-    assert not found["mixes"]["follows"]
+    families = by_key(asked)
+    assert families["mixes"]["counts"] == {"missing": 1, "done": 5}
+    assert families["adapters/tiny"]["follows"]
+    assert not families["mixes"]["follows"]
 
 
 def test_a_job_under_way_is_running_and_counts_once(study, asked):
@@ -114,9 +114,9 @@ def test_a_job_under_way_is_running_and_counts_once(study, asked):
 
 def test_the_picture_names_every_family_with_its_states_and_escapes_text(study, asked):
     Path("study.yaml").write_text(STUDY + "title: '<b> & co'\n")
-    found = by_key(asked, "--svg", "study.svg")
+    families = by_key(asked, "--svg", "study.svg")
     tree = ElementTree.parse("study.svg").getroot()
     texts = [element.text for element in tree.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[0] == "<b> & co"
     assert {"2 mixes × 3 seeds", "tiny/mcqa", "6 missing"} <= set(texts)
-    assert len(list(tree.iter("{http://www.w3.org/2000/svg}g"))) == len(found)
+    assert len(list(tree.iter("{http://www.w3.org/2000/svg}g"))) == len(families)

@@ -5,7 +5,9 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -83,7 +85,7 @@ def test_a_failed_job_says_its_reason_in_one_line(board, tmp_path):
 
 
 def test_a_job_without_a_log_that_failed_is_still_named(board):
-    assert board.fail(9, "train_adapter", ()) == "train_adapter: failed without a word"
+    assert board.fail(9, "train_adapter", ()) == "train_adapter: failed without a message"
 
 
 def test_the_longest_beginning_decides_on_the_stage():
@@ -177,6 +179,83 @@ def test_a_view_that_breaks_on_a_terminal_gives_the_terminal_back(monkeypatch, t
     assert "\x1b[?25h" in handler.console.file.getvalue(), "the cursor is shown again"
     handler.close()
     assert capsys.readouterr().err.count("the live view broke") == 1
+
+
+def emitted(handler, facts):
+    """Hand a record with some facts to a handler."""
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "", (), None)
+    record.__dict__.update(facts)
+    handler.emit(record)
+
+
+@pytest.fixture
+def on_terminal(monkeypatch, tmp_path):
+    """A function that begins a view on a terminal and returns its handler and a list: drawing raises an error in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live, "REDRAWN", 0.01)
+    errors = []
+    draw = Board.__rich__
+
+    def draw_or_fail(board):
+        if errors:
+            raise errors[0]
+        return draw(board)
+
+    monkeypatch.setattr(Board, "__rich__", draw_or_fail)
+
+    def begin():
+        handler = LogHandler(SimpleNamespace(**SETTINGS), None)
+        handler.console = Console(file=StringIO(), force_terminal=True, width=90)
+        emitted(handler, {"event": LogEvent.RUN_INFO, "stats": {"train_adapter": 2, "total": 2}})
+        return handler, errors
+
+    return begin
+
+
+def test_the_view_is_redrawn_between_records(on_terminal):
+    handler, _ = on_terminal()
+    emitted(handler, started(1, "train_adapter", "Train NAT"))
+    end = time.monotonic() + 20
+    while "Train NAT" not in handler.console.file.getvalue() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "Train NAT" in handler.console.file.getvalue()
+    handler.close()
+
+
+def test_a_view_that_breaks_while_it_is_redrawn_says_so_once_and_gives_the_terminal_back(on_terminal, capsys):
+    handler, errors = on_terminal()
+    errors.append(RuntimeError("dictionary changed size"))
+    end = time.monotonic() + 20
+    while not handler._is_broken and time.monotonic() < end:
+        time.sleep(0.01)
+    emitted(handler, started(1, "train_adapter", "Train NAT"))
+    handler.close()
+    err = capsys.readouterr().err
+    assert err.count("the live view broke (RuntimeError: dictionary changed size)") == 1
+    assert "Traceback" not in err
+    assert "\x1b[?25h" in handler.console.file.getvalue(), "the cursor is shown again"
+
+
+def test_a_view_that_breaks_at_its_end_says_so_and_remembers_how_long_jobs_took(on_terminal, monkeypatch, capsys):
+    handler, errors = on_terminal()
+    monkeypatch.setattr(live, "REDRAWN", 60.0)
+    Path(".snakemake").mkdir()
+    emitted(handler, started(1, "train_adapter", "Train NAT"))
+    emitted(handler, {"event": LogEvent.JOB_FINISHED, "job_id": 1, "msg": "Finished jobid: 1 (Rule: train_adapter)"})
+    errors.append(OSError(5, "Input/output error"))
+    handler.close()
+    assert "the live view broke (OSError: [Errno 5] Input/output error)" in capsys.readouterr().err
+    assert json.loads(live._SECONDS.read_text()).keys() == {"train_adapter"}
+
+
+def test_a_terminal_that_is_gone_does_not_end_the_run(on_terminal, monkeypatch):
+    closed = StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    handler, _ = on_terminal()
+    emitted(handler, {"event": LogEvent.RUN_INFO, "stats": "no counts"})
+    handler.close()
+    assert handler._is_broken
 
 
 def test_snakemake_goes_on_when_the_view_breaks(tmp_path):

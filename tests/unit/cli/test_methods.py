@@ -3,33 +3,21 @@
 import json
 from pathlib import Path
 
-from posologie.running.seals import Identity, write_seal
+SAME = ("methods.md", "methods.tex", "methods.bib")
 
 
-def test_the_files_are_written_from_the_results_alone(project, posologie, asked, finished):
-    page = Path("results/simulated/report/index.html")
+def test_a_study_without_a_report_is_refused(project, posologie):
     code, _, err = posologie("methods")
+    page = Path("results/simulated/report/index.html")
     assert (code, err) == (2, f"error: {page}: no report with a seal; run snakemake first\n")
-    page.parent.mkdir()
-    page.write_text("<p>")
-    models = [{"name": "tiny/base", "kind": "base", "backbone": "tiny"}]
-    models += [
-        {"name": f"tiny/{mix}/seed-42", "kind": "mix", "backbone": "tiny", "mix": mix, "seed": 42}
-        for mix in ("NAT", "SYN")
-    ]
-    spec = {
-        "study": "simulated",
-        "mixes": ["NAT", "SYN"],
-        "models": models,
-        "suites": ["mcqa"],
-        "tables": ["mcqa", "contrasts"],
-    }
-    write_seal([page], Identity("posologie.report", "code", spec), {}, {})
-    code, found = asked("methods", "--output", "text")
+
+
+def test_the_files_are_written_from_the_results_alone(reported, asked):
+    code, written = asked("methods", "--output", "text")
     assert code == 0
-    assert found["files"] == [f"text/methods.{suffix}" for suffix in ("md", "tex", "bib")]
+    assert written["files"] == [f"text/{name}" for name in SAME]
     text = Path("text/methods.md").read_text(encoding="utf-8")
     assert "mcqa (24 items in " in text
     assert "@article{hothorn2008" in Path("text/methods.bib").read_text(encoding="utf-8")
     assert r"\citep{hothorn2008}" in Path("text/methods.tex").read_text(encoding="utf-8")
-    assert json.dumps(found["checklist"][0]) == json.dumps({"topic": "Items", "said": "mcqa: 24", "open": ""})
+    assert json.dumps(written["checklist"][0]) == json.dumps({"topic": "Items", "said": "mcqa: 24", "open": ""})

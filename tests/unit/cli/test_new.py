@@ -49,13 +49,13 @@ def test_the_tests_of_what_is_started_pass(posologie, clone, monkeypatch):
 
 def test_the_places_that_are_left_are_printed_with_the_line_to_add(posologie, clone):
     code, out, _ = posologie("new", *STARTED[0], "--clone", clone, "--json")
-    found = json.loads(out)
+    answer = json.loads(out)
     assert code == 0
-    assert found["written"] == [
+    assert answer["written"] == [
         "workflow/posologie/scoring/brevity_here.py",
         "tests/unit/scoring/test_brevity_here.py",
     ]
-    lines = {place["file"].partition(",")[0]: place["add"] for place in found["places"]}
+    lines = {place["file"].partition(",")[0]: place["add"] for place in answer["places"]}
     assert (
         lines["workflow/posologie/scoring/metrics.py"] == '"brevity_here": Metric("brevity", "open", GREEDY, 1, "%"),'
     )

@@ -58,8 +58,8 @@ def test_its_data_can_be_read_as_it_says(data, posologie):
 
 
 def test_without_files_it_says_where_to_put_them(data, asked):
-    code, found = asked("new-study", "own", "--output", "study.yaml")
-    assert (code, found) == (0, {"study": "own", "file": "study.yaml", "guessed": {}})
+    code, answer = asked("new-study", "own", "--output", "study.yaml")
+    assert (code, answer) == (0, {"study": "own", "file": "study.yaml", "guessed": {}})
     text = (data / "study.yaml").read_text()
     assert "put the file at data/own/native.csv and name its columns here" in text
     assert list(yaml.safe_load(text)["mixes"]) == ["NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL"]
@@ -88,8 +88,8 @@ IN_TEN_LANGUAGES = {
 def test_a_folder_in_any_language_becomes_a_study_whose_items_are_right(data, posologie, language):
     question, answer, texts, options = IN_TEN_LANGUAGES[language]
     rows = [
-        {"号": number, "A": one[0], "B": one[1], answer: "AB"[number], question: text}
-        for number, (text, one) in enumerate(zip(texts, options, strict=True))
+        {"号": number, "A": choices[0], "B": choices[1], answer: "AB"[number], question: text}
+        for number, (text, choices) in enumerate(zip(texts, options, strict=True))
     ]
     folder = data / "folder"
     folder.mkdir()
@@ -171,8 +171,8 @@ def test_the_columns_of_many_forms_are_guessed(data, asked, name, text, expected
     folder = data / "folder"
     folder.mkdir()
     (folder / name).write_text(text, encoding="utf-8")
-    _, found = asked("new-study", "own", "--language", "es", "--folder", "folder")
-    (guessed,) = found["guessed"].values()
+    _, answer = asked("new-study", "own", "--language", "es", "--folder", "folder")
+    (guessed,) = answer["guessed"].values()
     assert guessed == expected
     load_study("config/own.yaml")
 
@@ -216,7 +216,7 @@ def test_a_file_that_is_there_is_not_replaced_unless_asked(data, posologie):
     posologie("new-study", "own", "--output", "study.yaml")
     code, _, err = posologie("new-study", "own", "--output", "study.yaml")
     assert code == 2
-    assert "study.yaml: is there already; --force replaces it" in err
+    assert "study.yaml: already exists; --force replaces it" in err
     assert posologie("new-study", "own", "--output", "study.yaml", "--force")[0] == 0
 
 
@@ -234,7 +234,7 @@ def test_native_items_are_needed(data, posologie):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (
             ["--language", "klingon"],
@@ -247,11 +247,11 @@ def test_native_items_are_needed(data, posologie):
         (["--native", "mine/not.parquet"], "mine/not.parquet: not a whole Parquet file"),
     ],
 )
-def test_what_cannot_be_started_from_is_refused_in_one_line(data, posologie, arguments, told):
+def test_what_cannot_be_started_from_is_refused_in_one_line(data, posologie, arguments, message):
     (data / "mine/not.parquet").write_bytes(b"no parquet at all")
     code, out, err = posologie("new-study", "mine", *arguments)
     assert (code, out) == (2, "")
-    assert err.startswith(f"error: {told}")
+    assert err.startswith(f"error: {message}")
     assert err.count("\n") == 1
     assert not (data / "config").exists()
 
@@ -264,7 +264,7 @@ def hospital_workbook(path):
     top = [["Banque de l'hôpital"], ["N°", "Date", "Énoncé", "Propositions", None, None, "Réponse(s)"]]
     names = [None, None, None, "A", "B", "C"]
     questions = [[place, f"Question {place} ?", "oui", "non", None if place % 2 else "peut-être"] for place in range(9)]
-    rows = [[one[0], datetime.date(2024, 1, 1), *one[1:], "AB" if one[0] else '=UPPER("a")'] for one in questions]
+    rows = [[row[0], datetime.date(2024, 1, 1), *row[1:], "AB" if row[0] else '=UPPER("a")'] for row in questions]
     for row in [*top, names, *rows[:4], [], *rows[4:]]:
         sheet.append(row)
     sheet.merge_cells("A1:G1")
@@ -280,8 +280,10 @@ def test_a_workbook_with_titles_merged_names_and_remarks_is_read(data, posologie
     hospital_workbook(data / "hopital" / "Gériatrie 2024.xlsx")
     code, out, _ = posologie("new-study", "ger", "--language", "fr", "--folder", "hopital")
     assert code == 0
-    told = "8 of 9 records of Gériatrie 2024.xlsx that were looked at become items (1 rejected: a cell holds a formula"
-    assert told in out
+    remark = (
+        "8 of 9 records of Gériatrie 2024.xlsx that were looked at become items (1 rejected: a cell holds a formula"
+    )
+    assert remark in out
     study = load_study("config/ger.yaml")
     (source,) = study.sources.values()
     assert source.options["sheet"] == "QCM"

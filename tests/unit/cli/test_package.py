@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 import yaml
@@ -14,14 +15,12 @@ SHARED = ("--configfile", REPOSITORY / "config/test.yaml", "--config", "study=si
 
 
 @pytest.fixture
-def finished_study(project, monkeypatch):
+def finished_study(reported, monkeypatch):
     """The simulated study, taken for a finished one: it has no adapters, and its seals no real code."""
     whole = {"stages": [{"stage": "tables", "optional": False, "missing": []}], "stale": {}}
     monkeypatch.setattr(package, "state_of", lambda study: whole)
     monkeypatch.setattr(package, "faults_of", lambda root, seals: iter(()))
-    for name in ("report", "figures"):
-        (project / "results/simulated" / name).mkdir(exist_ok=True)
-    (project / "results/simulated/report/index.html").write_text("<title>Report</title>")
+    (reported / "results/simulated/figures").mkdir()
     return whole
 
 
@@ -61,7 +60,7 @@ def test_every_reference_of_a_crate_leads_to_an_entity(finished_study, posologie
     elsewhere = {target for target in targets - entities.keys() if target.startswith("http")}
     assert targets - entities.keys() == elsewhere
     assert entities["./"]["mainEntity"] == entities["#run"]["instrument"] == {"@id": "workflow/Snakefile"}
-    assert [entities[one["@id"]]["name"] for one in entities["./"]["author"]] == ["Ada Example", "B. Two"]
+    assert [entities[author["@id"]]["name"] for author in entities["./"]["author"]] == ["Ada Example", "B. Two"]
     run = entities["#run"]
     assert run["startTime"] <= run["endTime"]
     assert {"@id": "tables/mcqa.csv"} in run["result"]
@@ -88,7 +87,7 @@ def test_a_crate_holds_the_seals_and_what_is_asked_for(project, finished_study, 
     folder = project / "simulated-crate"
     assert list((folder / "seals/shards").rglob("*.seal.json"))
     assert list((folder / "scores").rglob("*.parquet"))
-    assert not (folder / "predictions").exists()
+    assert not list((folder / "predictions").rglob("*.parquet"))
     assert not [path for path in folder.rglob("*.seal.json") if "seals" not in path.relative_to(folder).parts[0]]
 
 
@@ -96,7 +95,7 @@ def test_a_study_that_is_unfinished_left_behind_or_altered_is_refused(project, f
     code, _, error = posologie("package", *SHARED, "--with", "score")
     assert (code, "--with score: no such folder" in error) == (2, True)
     finished_study["stale"] = {"mixes/NAT/seed-42": "spec: mix.size is 24, sealed 12"}
-    assert "mixes/NAT/seed-42 was left behind by an edit" in posologie("package", *SHARED)[2]
+    assert "mixes/NAT/seed-42 is stale" in posologie("package", *SHARED)[2]
     finished_study["stages"][0]["missing"] = ["mcqa", "oeq"]
     assert "tables/mcqa and 1 more missing; run snakemake first" in posologie("package", *SHARED)[2]
     finished_study |= {"stages": [], "stale": {}}
@@ -116,10 +115,10 @@ TABLE = "simulated-crate/tables/mcqa.csv"
 def test_an_archive_alone_is_enough_to_check_a_number(project, finished_study, posologie, asked, tmp_path):
     crate(posologie, "--with", "scores")
     (project / "results").rename(project / "gone")
-    code, found = asked("verify", "--results", "simulated-crate")
-    assert {fault["state"] for fault in found["faults"]} <= {"not sealed"}, "the tests' study seals no LaTeX"
-    _, told, _ = posologie("verify", "--results", "simulated-crate")
-    assert "artifacts are not in the archive; their seals were compared." in told
+    code, verification = asked("verify", "--results", "simulated-crate")
+    assert {fault["state"] for fault in verification["faults"]} <= {"not sealed"}, "the tests' study seals no LaTeX"
+    _, output, _ = posologie("verify", "--results", "simulated-crate")
+    assert "artifacts are not in the archive; their seals were compared." in output
     code, shown = asked("explain", TABLE, *ROW, "aggregate=item_weighted")
     assert (code, shown["missing"], shown["not sealed"], shown["altered"]) == (0, [], [], [])
     files = []
@@ -135,9 +134,9 @@ def test_an_archive_alone_is_enough_to_check_a_number(project, finished_study, p
 def test_an_archive_without_scores_names_what_a_number_was_made_of(project, finished_study, posologie, asked):
     crate(posologie)
     (project / "results").rename(project / "gone")
-    code, told, error = posologie("explain", TABLE, *ROW, "aggregate=item_weighted")
+    code, output, error = posologie("explain", TABLE, *ROW, "aggregate=item_weighted")
     assert code == 0, error
-    assert "not in the archive" in told
+    assert "not in the archive" in output
     assert "this archive holds no items" in posologie("testcase", "0", "NAT", "--results", "simulated-crate")[2]
 
 
@@ -150,8 +149,8 @@ def test_an_archive_that_was_changed_is_caught(project, finished_study, posologi
     forged = json.loads(seal.read_text())
     forged["outputs"]["mcqa.parquet"] = "0" * 64
     seal.write_text(json.dumps(forged))
-    _, found = asked("verify", "--results", "simulated-crate")
-    states = {(fault["state"], fault["file"].removeprefix("simulated-crate/")) for fault in found["faults"]}
+    _, verification = asked("verify", "--results", "simulated-crate")
+    states = {(fault["state"], fault["file"].removeprefix("simulated-crate/")) for fault in verification["faults"]}
     assert {
         ("altered", "tables/mcqa.csv"),
         ("altered", "scores/tiny/NAT/seed-42/mcqa.parquet"),
@@ -159,3 +158,29 @@ def test_an_archive_that_was_changed_is_caught(project, finished_study, posologi
         ("outdated", "tables/mcqa.csv"),
     } <= states
     assert posologie("verify", "--results", "simulated-crate", "--fix")[0] == 2
+
+
+def test_the_text_for_a_paper_is_written_from_an_archive_as_from_the_study(project, finished_study, posologie):
+    crate(posologie)
+    assert posologie("methods", "--output", "own")[0] == 0
+    (project / "results").rename(project / "gone")
+    assert (project / "simulated-crate/predictions/tiny/NAT/seed-42/mcqa.run.json").is_file()
+    code, _, err = posologie("methods", "--results", "simulated-crate", "--output", "archived")
+    assert (code, err) == (0, "")
+    for name in ("methods.md", "methods.tex", "methods.bib"):
+        assert (project / "archived" / name).read_text() == (project / "own" / name).read_text()
+
+
+def test_an_archive_without_run_records_has_the_text_in_its_report(project, finished_study, posologie):
+    crate(posologie)
+    shutil.rmtree(project / "simulated-crate/predictions")
+    code, _, err = posologie("methods", "--results", "simulated-crate")
+    expected = "simulated-crate: this archive holds no run records; its report has the text under “For a paper”"
+    assert (code, err) == (2, f"error: {expected}\n")
+
+
+def test_an_archive_without_the_seal_of_its_report_is_refused(project, finished_study, posologie):
+    crate(posologie)
+    (project / "simulated-crate/seals/report/index.html.seal.json").unlink()
+    code, _, err = posologie("methods", "--results", "simulated-crate")
+    assert (code, err) == (2, "error: simulated-crate/report/index.html: no report with a seal; take a fresh copy\n")

@@ -1,4 +1,4 @@
-"""`posologie partitions`: the partition file of a cluster, from what `sinfo` says."""
+"""`posologie partitions`: the partition file of a cluster, from the output of `sinfo`."""
 
 import pytest
 import yaml
@@ -76,7 +76,7 @@ def test_in_a_profile_the_key_alone_is_replaced(monkeypatch, tmp_path, repositor
 def test_an_unknown_partition_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(partitions, "_sinfo", lambda: TOLD)
     assert commands.main(["partitions", "--only", "gpu_p9"]) == 2
-    assert "gpu_p9: no such partition is up; there are cpu_p1," in capsys.readouterr().err
+    assert "gpu_p9: no such partition is up; available: cpu_p1," in capsys.readouterr().err
 
 
 def test_a_line_of_another_form_is_named():

@@ -97,35 +97,35 @@ def records(tmp_path):
     return plan.Records([root])
 
 
-def by_rule(found):
-    return {rule["rule"]: rule for rule in found["rules"]}
+def by_rule(estimate):
+    return {rule["rule"]: rule for rule in estimate["rules"]}
 
 
 def test_jobs_are_counted_by_rule_and_place(study, tmp_path):
-    found = plan.plan_of(study, list(jobs_in(TOLD)), plan.Records([tmp_path / "nothing"]))
-    assert {name: (rule["jobs"], rule["where"]) for name, rule in by_rule(found).items()} == {
+    estimate = plan.plan_of(study, list(jobs_in(TOLD)), plan.Records([tmp_path / "nothing"]))
+    assert {name: (rule["jobs"], rule["where"]) for name, rule in by_rule(estimate).items()} == {
         "train_adapter": (1, "GPU"),
         "predict_mcqa": (1, "GPU"),
         "draw_mix": (1, "CPU"),
         "write_report": (1, "local"),
     }
-    assert (found["cluster_jobs"], found["gpu_jobs"]) == (3, 2)
-    assert found["gpu_hours_asked"] == 2 * 20 + 8
-    assert found["gpu_hours_estimated"] is None
-    assert found["without_record"] == ["train_adapter", "predict_mcqa"]
+    assert (estimate["cluster_jobs"], estimate["gpu_jobs"]) == (3, 2)
+    assert estimate["gpu_hours_asked"] == 2 * 20 + 8
+    assert estimate["gpu_hours_estimated"] is None
+    assert estimate["without_record"] == ["train_adapter", "predict_mcqa"]
 
 
 def test_training_takes_its_passes_at_the_pace_of_earlier_runs(study, records):
-    found = plan.plan_of(study, list(jobs_in(TOLD)), records)
+    estimate = plan.plan_of(study, list(jobs_in(TOLD)), records)
     # 4,000 s for 2,000 passes on one GPU: 1,500 passes on two take 1,500 s, and 100 s besides
-    assert by_rule(found)["train_adapter"]["seconds"] == pytest.approx(1500 + 100)
-    assert found["gpu_hours_estimated"] == pytest.approx((2 * 1600 + 30) / 3600)
+    assert by_rule(estimate)["train_adapter"]["seconds"] == pytest.approx(1500 + 100)
+    assert estimate["gpu_hours_estimated"] == pytest.approx((2 * 1600 + 30) / 3600)
 
 
 def test_a_job_shorter_than_a_minute_is_named(study, records):
-    found = plan.plan_of(study, list(jobs_in(TOLD)), records)
-    assert found["short"] == ["predict_mcqa"]
-    assert any("Shorter than a minute: predict_mcqa" in line for line in plan._sentences(found, len(records)))
+    estimate = plan.plan_of(study, list(jobs_in(TOLD)), records)
+    assert estimate["short"] == ["predict_mcqa"]
+    assert any("Shorter than a minute: predict_mcqa" in line for line in plan._sentences(estimate, len(records)))
 
 
 def test_local_rules_are_those_that_snakemake_names():
@@ -194,7 +194,7 @@ def layers_of(folder):
     names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     with torch.device("meta"):
         modules = unloaded_model(folder).named_modules()
-    return [(one.in_features, one.out_features) for name, one in modules if name.rpartition(".")[2] in names]
+    return [(layer.in_features, layer.out_features) for name, layer in modules if name.rpartition(".")[2] in names]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def files(tmp_path, monkeypatch):
     )
     metrics.write_text(
         "mix,em,em_se,other\n"
-        + "".join(f"{name},{one:.3f},0.7,{two:.3f}\n" for name, one, two in zip(NAMES, score, other, strict=True))
+        + "".join(f"{name},{first:.3f},0.7,{two:.3f}\n" for name, first, two in zip(NAMES, score, other, strict=True))
     )
     monkeypatch.setattr(
         prescribe,
@@ -50,25 +50,25 @@ def files(tmp_path, monkeypatch):
     return ["prescribe", "--ratios", str(ratios), "--metrics", str(metrics), "--metric", "em"]
 
 
-def said(capsys, arguments):
+def prescription(capsys, arguments):
     assert main([*arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def test_it_says_the_dose_its_region_and_what_to_train_next(files, capsys):
-    found = said(capsys, [*files, "--worth", "0.01"])
-    assert set(found["dose"]) == set(COMPONENTS)
-    assert sum(found["dose"].values()) == pytest.approx(1)
-    assert found["score"]["low"] < found["score"]["value"] < found["score"]["high"]
-    assert found["regret"]["high"] > found["regret"]["expected"] > 0
-    low, high = found["region"]["ranges"]["native"]
-    assert low <= found["dose"]["native"] <= high
-    assert 1 <= len(found["next"]["mixes"]) <= 4
-    assert not found["next"]["stop"]
+    answer = prescription(capsys, [*files, "--worth", "0.01"])
+    assert set(answer["dose"]) == set(COMPONENTS)
+    assert sum(answer["dose"].values()) == pytest.approx(1)
+    assert answer["score"]["low"] < answer["score"]["value"] < answer["score"]["high"]
+    assert answer["regret"]["high"] > answer["regret"]["expected"] > 0
+    low, high = answer["region"]["ranges"]["native"]
+    assert low <= answer["dose"]["native"] <= high
+    assert 1 <= len(answer["next"]["mixes"]) <= 4
+    assert not answer["next"]["stop"]
 
 
 def test_the_yaml_has_new_names_and_shares_in_lowest_terms(files, capsys, tmp_path):
-    text = said(capsys, [*files, "--worth", "0.0", "--yaml", str(tmp_path / "next.yaml")])["yaml"]
+    text = prescription(capsys, [*files, "--worth", "0.0", "--yaml", str(tmp_path / "next.yaml")])["yaml"]
     assert (tmp_path / "next.yaml").read_text() == text
     mixes = yaml.safe_load(text)["mixes"]
     assert mixes
@@ -84,54 +84,54 @@ def test_the_yaml_has_new_names_and_shares_in_lowest_terms(files, capsys, tmp_pa
 
 
 def test_a_name_that_is_taken_is_not_given_again(files, capsys):
-    first = yaml.safe_load(said(capsys, [*files, "--worth", "0"])["yaml"])["mixes"]
+    first = yaml.safe_load(prescription(capsys, [*files, "--worth", "0"])["yaml"])["mixes"]
     name = next(iter(first))
     text = [*files, "--worth", "0"]
     for path in map(Path, (text[2], text[4])):
         path.write_text(path.read_text().replace("ALL,", f"{name},"))
-    again = yaml.safe_load(said(capsys, text)["yaml"])["mixes"]
+    again = yaml.safe_load(prescription(capsys, text)["yaml"])["mixes"]
     assert f"{name}-2" in again
 
 
 def test_it_says_stop_in_words(files, capsys):
     assert main([*files, "--worth", "9"]) == 0
-    told = capsys.readouterr().out
-    assert "Note: a note." in told
-    assert "Dose: " in told
-    assert "Stop: even knowing every score exactly" in told
-    assert "mixes:" not in told
+    output = capsys.readouterr().out
+    assert "Note: a note." in output
+    assert "Dose: " in output
+    assert "Stop: even knowing every score exactly" in output
+    assert "mixes:" not in output
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "sentence"),
     [
         (
             None,
-            "Few mixes keep the floors; of these, the mixes with a 0 to 40 % cannot be distinguished from the best.",
+            "Few mixes reach the floors; of these, the mixes with a 0 to 40 % cannot be distinguished from the best.",
         ),
         (0.0, "Hardly any other mix (fewer than 1 in 2,000) may be as good: a 0 to 40 %."),
         (0.54, "54 % of all mixes cannot be distinguished from the best, with a 0 to 40 %."),
         (1.0, "No mix can be distinguished from the best: any dose may be the best one."),
     ],
 )
-def test_the_region_is_told_as_the_report_tells_it(share, said):
-    assert region_sentence(share, {"a": (0.0, 0.4)}, 2000) == said
+def test_the_region_is_told_as_the_report_tells_it(share, sentence):
+    assert region_sentence(share, {"a": (0.0, 0.4)}, 2000) == sentence
 
 
 def test_where_few_mixes_keep_a_floor_their_share_is_not_invented(files, capsys):
-    found = said(capsys, [*files, "--floor", "other=7.99", "--floor-probability", "0.501"])
-    assert found["region"]["share_of_simplex"] is None
-    assert found["dose"]["translated"] == pytest.approx(1, abs=0.02)
+    answer = prescription(capsys, [*files, "--floor", "other=7.99", "--floor-probability", "0.501"])
+    assert answer["region"]["share_of_simplex"] is None
+    assert answer["dose"]["translated"] == pytest.approx(1, abs=0.02)
 
 
 def test_prices_and_floors_count(files, capsys):
-    free = said(capsys, [*files, "--worth", "0"])
-    held = said(capsys, [*files, "--floor", "other=6.2", "--bounds", "translated=0:0.9"])
+    free = prescription(capsys, [*files, "--worth", "0"])
+    held = prescription(capsys, [*files, "--floor", "other=6.2", "--bounds", "translated=0:0.9"])
     assert free["dose"]["translated"] < held["dose"]["translated"] <= 0.9
     assert "other kept with a chance of 0.95" in held["notes"][-1]
     priced = [*files, "--price", "native=1", "--price-hour", "2", "--hours-per-training", "3", "--point-worth", "90000"]
-    mixes = said(capsys, priced)["next"]["mixes"]
-    assert {one["cost"] for one in mixes} == {6 + 3000 * one["shares"]["native"] for one in mixes}
+    mixes = prescription(capsys, priced)["next"]["mixes"]
+    assert {mix["cost"] for mix in mixes} == {6 + 3000 * mix["shares"]["native"] for mix in mixes}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_prices_and_floors_count(files, capsys):
         (["--bounds", "native=0.2"], "--bounds native=0.2: expected NAME=LOW:HIGH"),
         (["--bounds", "natve=0:1"], "bounds.natve: no such component; choose one of native, translated, synthetic"),
         (["--price", "native"], "--price native: expected NAME=NUMBER"),
-        (["--floor", "other=20"], "other: no mix keeps the floor with a chance of 0.95; "),
+        (["--floor", "other=20"], "other: no mix reaches the floor with a chance of 0.95; "),
         (["--mixes", "0"], "--mixes 0: expected a number above 0"),
         (["--point-worth", "3"], "--point-worth: needs --price-hour or --price"),
     ],
@@ -170,7 +170,7 @@ def test_runs_of_others_are_read_by_name_with_what_their_names_share_left_out(fi
         ("mix,a,b\nX,0.5,0.5\n", "mix,em\nY,1\n", "no row for run X"),
         ("mix,a,b\nX,0.5,0.5\nX,1,0\n", "mix,em\nX,1\n", "two rows for run X"),
         ("a,b\n0.5,0.5\n", "em\n1\n2\n", "2 rows; expected one for each of 1 runs"),
-        ("mix,a,b\nX,0.5,0.5\n", "mix,em\nX,one\n", "row 2, column 'em': 'one' is no number"),
+        ("mix,a,b\nX,0.5,0.5\n", "mix,em\nX,one\n", "row 2, column 'em': 'one' is not a number"),
         ("mix,a\nX,1\n", "mix,em\nX,1\n", "1 columns of shares; expected two or more"),
     ],
 )
@@ -198,13 +198,13 @@ def test_a_study_brings_its_runs_seeds_and_demands(files, capsys, monkeypatch, t
     ]
     monkeypatch.setattr("posologie.surface.study_runs.study_runs", lambda results, spec: iter(made))
     asked = ["prescribe", "--configfile", str(file), "--suite", "mcqa", "--worth", "0", "--mixes", "1"]
-    found = said(capsys, [*asked, "--seeds", "1", "3"])
-    assert found["dose"]["synthetic"] <= 0.4
-    assert found["region"]["ranges"]["translated"][0] > 0.2  # oeq does not fall below base
-    assert found["notes"][:2] == ["n too small", "shows the machinery only"]
-    text = yaml.safe_load(found["yaml"])
+    answer = prescription(capsys, [*asked, "--seeds", "1", "3"])
+    assert answer["dose"]["synthetic"] <= 0.4
+    assert answer["region"]["ranges"]["translated"][0] > 0.2  # oeq does not fall below base
+    assert answer["notes"][:2] == ["n too small", "shows the machinery only"]
+    text = yaml.safe_load(answer["yaml"])
     (name,) = text["mixes"]
     assert text["mixes"][name]["size"] == 24
     assert text["training"] == {"further_seeds": {name: [3]}}
     assert main(asked[:3]) == 2
-    assert "--suite : choose one of mcqa, oeq" in capsys.readouterr().err.replace("oeq, mcqa", "mcqa, oeq")
+    assert "--suite: choose one of mcqa, oeq" in capsys.readouterr().err.replace("oeq, mcqa", "mcqa, oeq")

@@ -30,7 +30,7 @@ def study(tmp_path, monkeypatch, request):
     return file
 
 
-def said(capsys, *arguments):
+def register(capsys, *arguments):
     code = main(["register", "--configfile", "study.yaml", *arguments, "--json"])
     return code, json.loads(capsys.readouterr().out)
 
@@ -45,16 +45,16 @@ def contrasts(path, *pairs):
 
 
 def test_what_is_registered_before_training_is_registered_afterwards(study, capsys):
-    code, made = said(capsys)
+    code, made = register(capsys)
     assert code == 0
     known = registration_of(study.parent / "results/fixed")
     assert known.checksum == made["sha256"]
     assert known.sections["statistics"]["margin"] == 2
     contrasts(study.parent, ("NAT", "base"), ("NAT", "SYN"), ("NAT-SYN", "SYN"), ("NAT60-SYN40", "base"))
-    code, found = said(capsys, "--check")
+    code, registration = register(capsys, "--check")
     assert code == 0
-    assert found["changes"] == found["trained_before"] == []
-    assert [one["registered"] for one in found["verdicts"]] == [
+    assert registration["changes"] == registration["trained_before"] == []
+    assert [verdict["registered"] for verdict in registration["verdicts"]] == [
         "registered",
         "registered",
         "not registered: the pair was not named",
@@ -63,19 +63,19 @@ def test_what_is_registered_before_training_is_registered_afterwards(study, caps
 
 
 def test_what_is_changed_afterwards_is_said_and_no_verdict_counts_as_registered(study, capsys):
-    said(capsys)
+    register(capsys)
     study.write_text(study.read_text().replace("margin: 2", "margin: 3"))
     contrasts(study.parent, ("NAT", "base"))
-    code, found = said(capsys, "--check")
+    code, registration = register(capsys, "--check")
     assert code == 1
-    assert found["changes"] == ["statistics.margin: registered 2.0, now 3.0"]
-    assert found["verdicts"][0]["registered"] == "not registered: statistics.margin was changed afterwards"
+    assert registration["changes"] == ["statistics.margin: registered 2.0, now 3.0"]
+    assert registration["verdicts"][0]["registered"] == "not registered: statistics.margin was changed afterwards"
     assert main(["register", "--configfile", "study.yaml"]) == 2
     assert "a registration is never replaced" in capsys.readouterr().err
 
 
 def test_the_same_registration_again_keeps_its_date(study, capsys):
-    first, again = said(capsys), said(capsys)
+    first, again = register(capsys), register(capsys)
     assert first == again
 
 
@@ -88,7 +88,7 @@ def test_nothing_is_registered_after_the_first_training(study, capsys):
 
 
 def test_an_altered_registration_is_refused(study, capsys):
-    said(capsys)
+    register(capsys)
     path = study.parent / "results/fixed" / FILE
     facts = json.loads(path.read_text())
     facts["statistics"]["margin"] = 5
@@ -98,17 +98,17 @@ def test_an_altered_registration_is_refused(study, capsys):
 
 
 def test_an_adapter_whose_training_started_before_is_named(study, capsys):
-    said(capsys)
+    register(capsys)
     seal = {"format": 1, "module": "posologie.training", "code": "", "spec": {}, "settings": {}, "inputs": {}}
     seal |= {"outputs": {}, "made": {"started": "2020-01-01T00:00:00+00:00"}}
     write_json(study.parent / "results/fixed/adapters/tiny/NAT/seed-42/adapter.seal.json", seal)
-    code, found = said(capsys, "--check")
+    code, registration = register(capsys, "--check")
     assert code == 1
-    assert found["trained_before"] == ["results/fixed/adapters/tiny/NAT/seed-42"]
+    assert registration["trained_before"] == ["results/fixed/adapters/tiny/NAT/seed-42"]
 
 
 def test_the_page_says_of_each_verdict_whether_it_was_registered(study, capsys):
-    said(capsys)
+    register(capsys)
     statistics = registration_of(study.parent / "results/fixed").sections["statistics"]
     models = [{"name": "tiny/base", "kind": "base", "backbone": "tiny"}]
     models += [
@@ -128,12 +128,12 @@ def test_the_page_says_of_each_verdict_whether_it_was_registered(study, capsys):
     empty = ("low", "high", "detectable", "note", "simultaneous_low", "simultaneous_high", "undone_by_seed_sd",
              "settles_at_seeds", "settles_at_items")  # fmt: skip
     rows = [
-        {**row, **dict.fromkeys(empty), "left": mix, "left_model": f"tiny/{mix}/seed-42", "registered": said}
-        for mix, said in (("NAT", "registered"), ("LATER", "not registered: mix LATER was not named"))
+        {**row, **dict.fromkeys(empty), "left": mix, "left_model": f"tiny/{mix}/seed-42", "registered": registered}
+        for mix, registered in (("NAT", "registered"), ("LATER", "not registered: mix LATER was not named"))
     ]
     write_csv(study.parent / "results/fixed/tables/contrasts.csv", list(rows[0]), rows)
-    (found,) = comparisons(Inputs(spec, study.parent / "results/fixed"))
-    assert {effect.arm: effect.registered for effect in found.effects} == {
+    (comparison,) = comparisons(Inputs(spec, study.parent / "results/fixed"))
+    assert {effect.arm: effect.registered for effect in comparison.effects} == {
         "NAT": "registered",
         "LATER": "not registered: mix LATER was not named",
     }

@@ -64,15 +64,15 @@ def progress(study, job, **facts):
     path.write_text(json.dumps(known | facts))
 
 
-def stage(found, name):
+def stage(status, name):
     """Return done and total of a stage."""
-    return next((one["done"], one["total"]) for one in found["stages"] if one["stage"] == name)
+    return next((entry["done"], entry["total"]) for entry in status["stages"] if entry["stage"] == name)
 
 
 def test_an_untouched_study_has_everything_to_do(study, asked):
-    code, found = asked("status", "--configfile", "study.yaml")
+    code, status = asked("status", "--configfile", "study.yaml")
     assert code == 0
-    assert [(one["stage"], one["done"], one["total"]) for one in found["stages"]] == [
+    assert [(entry["stage"], entry["done"], entry["total"]) for entry in status["stages"]] == [
         ("shards", 0, 3),
         ("screened", 0, 2),
         ("mixes", 0, 1),
@@ -85,8 +85,8 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("report", 0, 2),
         ("look", 0, 2),
     ]
-    assert not found["finished"]
-    assert found["seconds_left"] is None
+    assert not status["finished"]
+    assert status["seconds_left"] is None
 
 
 def test_what_the_study_no_longer_makes_is_named(study, asked, posologie):
@@ -99,18 +99,18 @@ def test_what_the_study_no_longer_makes_is_named(study, asked, posologie):
         "results/simulated/predictions/tiny/OLD/seed-42/mcqa.parquet",
     ]
     shown = " ".join(posologie("status", "--configfile", "study.yaml")[1].split())
-    assert "Of the artifacts that are there, the study no longer makes 2 files: results/simulated/mixes/OLD" in shown
+    assert "The study no longer uses 2 files that exist: results/simulated/mixes/OLD" in shown
 
 
 def test_what_is_there_is_done_and_the_time_left_follows_from_it(study, asked):
     made(study, "shards/native/train.parquet", "mixes/NAT/seed-42/train.parquet")
     made(study, "adapters/tiny/NAT/seed-42/adapter_model.safetensors", "adapters/tiny/NAT/seed-42/run.json")
     made(study, "predictions/tiny/base/mcqa.parquet", "predictions/tiny/base/mcqa.run.json")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert stage(found, "shards") == (1, 3)
-    assert stage(found, "adapters") == (1, 1)
-    assert stage(found, "predictions") == (1, 2)
-    assert found["seconds_left"] == pytest.approx(120)
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert stage(status, "shards") == (1, 3)
+    assert stage(status, "adapters") == (1, 1)
+    assert stage(status, "predictions") == (1, 2)
+    assert status["seconds_left"] == pytest.approx(120)
 
 
 JUDGED = """  oeq:
@@ -124,8 +124,8 @@ judging: {chosen: own}
 def test_the_chosen_judges_verdicts_count_too(study, asked):
     (study / "study.yaml").write_text(STUDY + JUDGED)
     made(study, "judgements/own/tiny/base/oeq.parquet")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert stage(found, "judgements") == (1, 2)
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert stage(status, "judgements") == (1, 2)
 
 
 def test_the_verdicts_of_a_panels_judges_count_too(study, asked):
@@ -133,23 +133,23 @@ def test_the_verdicts_of_a_panels_judges_count_too(study, asked):
                            "judging: {chosen: own, panel: [own, other]}")  # fmt: skip
     (study / "study.yaml").write_text(STUDY + panel)
     made(study, "judgements/other/tiny/base/oeq.parquet")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert stage(found, "judgements") == (1, 4)
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert stage(status, "judgements") == (1, 4)
 
 
 def test_the_ratings_of_training_items_count_too(study, asked):
     screened = "screening: {mode: report, quality: {judge: own, threshold: 3}}\n"
     (study / "study.yaml").write_text(STUDY + JUDGED + screened)
     made(study, "quality/own/native.parquet")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert stage(found, "quality") == (1, 1)
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert stage(status, "quality") == (1, 1)
 
 
 def test_a_running_job_tells_how_far_it_is_and_how_long_still(study, asked):
     progress(study, "training/tiny/NAT/seed-42", pid=os.getpid(), started=time.time() + 3600)
     progress(study, "prediction/tiny/base/mcqa", started=time.time() - 40, host="elsewhere")
-    code, found = asked("status", "--configfile", "study.yaml")
-    jobs = {job["name"]: job for job in found["jobs"]}
+    code, status = asked("status", "--configfile", "study.yaml")
+    jobs = {job["name"]: job for job in status["jobs"]}
     assert jobs["prediction/tiny/base/mcqa"]["state"] == "running"
     assert jobs["prediction/tiny/base/mcqa"]["left"] == pytest.approx(150, rel=0.1)
     assert jobs["training/tiny/NAT/seed-42"]["state"] == "running"
@@ -158,8 +158,8 @@ def test_a_running_job_tells_how_far_it_is_and_how_long_still(study, asked):
 
 def test_a_job_whose_process_is_gone_is_told_as_stopped(study, asked, posologie):
     progress(study, "training/tiny/NAT/seed-42", pid=2**22 + 1)
-    code, found = asked("status", "--configfile", "study.yaml")
-    assert [job["state"] for job in found["jobs"]] == ["stopped"]
+    code, status = asked("status", "--configfile", "study.yaml")
+    assert [job["state"] for job in status["jobs"]] == ["stopped"]
     assert code == 1
     _, out, _ = posologie("status", "--configfile", "study.yaml")
     assert "start Snakemake again with the same command" in out
@@ -172,8 +172,8 @@ def test_what_was_spent_is_shown_with_what_of_it_brought_no_reply(study, asked, 
             assert cache.claim(key, 1000, 0.5, running) == "claimed"
         cache.settle(b"answered", "{}", "{}", 10, (700, 100), 0.4)
         cache.discard(b"broken", "no JSON", "{", 1000, 0.5)
-    _, found = asked("status", "--configfile", "study.yaml")
-    (spent,) = found["spending"]
+    _, status = asked("status", "--configfile", "study.yaml")
+    (spent,) = status["spending"]
     assert spent == {
         "asker": "judging/j", "requests": 2, "tokens": 1800, "money": pytest.approx(0.9),
         "wasted_tokens": 1000, "wasted_money": 0.5,
@@ -186,8 +186,8 @@ def test_what_was_spent_is_shown_with_what_of_it_brought_no_reply(study, asked, 
 def test_a_stopped_job_whose_work_was_made_later_is_not_told(study, asked):
     progress(study, "training/tiny/NAT/seed-42", pid=2**22 + 1)
     made(study, "adapters/tiny/NAT/seed-42/adapter_model.safetensors")
-    code, found = asked("status", "--configfile", "study.yaml")
-    assert found["jobs"] == []
+    code, status = asked("status", "--configfile", "study.yaml")
+    assert status["jobs"] == []
     assert code == 0
 
 
@@ -199,11 +199,11 @@ def test_a_job_on_slurm_lives_as_long_as_slurm_knows_it(study, asked, monkeypatc
     queue.write_text("#!/bin/sh\necho '17 RUNNING'\n")
     queue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert [(job["state"], job["where"]) for job in found["jobs"]] == [("running", "SLURM job 17 on node3")]
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert [(job["state"], job["where"]) for job in status["jobs"]] == [("running", "SLURM job 17 on node3")]
     queue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1\n")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert found["jobs"][0]["state"] == "stopped"
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert status["jobs"][0]["state"] == "stopped"
 
 
 def fake_squeue(study, monkeypatch, *lines, script=None):
@@ -239,10 +239,10 @@ def test_each_job_of_the_folder_is_told_with_its_reason_and_what_helps(
 ):
     comment = "rule_train_adapter_wildcards_tiny_NAT_seed-42"
     fake_squeue(study, monkeypatch, f"17|{state}|{reason}|{comment}|{study}", f"18|PENDING|JobHeldUser|x|{study}/other")
-    code, found = asked("status", "--configfile", "study.yaml")
+    code, status = asked("status", "--configfile", "study.yaml")
     shown = "" if reason == "None" else reason
     what = "train_adapter tiny NAT seed-42"
-    assert found["queue"] == [{"job": "17", "what": what, "state": state, "reason": shown, "helps": helps}]
+    assert status["queue"] == [{"job": "17", "what": what, "state": state, "reason": shown, "helps": helps}]
     assert code == (1 if helps else 0)
     _, out, _ = posologie("status", "--configfile", "study.yaml")
     assert (f"1 SLURM job waits for ever: {helps}" in out) is bool(helps)
@@ -253,10 +253,10 @@ def test_a_queue_that_cannot_be_asked_is_told_and_no_error(study, asked, posolog
     fake_squeue(
         study, monkeypatch, script="#!/bin/sh\necho 'squeue: error: Unable to contact controller' >&2; exit 1\n"
     )
-    code, found = asked("status", "--configfile", "study.yaml")
-    assert (code, found["queue"]) == (0, [])
+    code, status = asked("status", "--configfile", "study.yaml")
+    assert (code, status["queue"]) == (0, [])
     _, out, _ = posologie("status", "--configfile", "study.yaml")
-    assert "SLURM cannot be asked: squeue: squeue: error: Unable to contact controller" in out
+    assert "SLURM could not be asked: squeue: squeue: error: Unable to contact controller" in out
 
 
 def test_a_folder_of_any_name_is_known_in_the_queue(study, asked, monkeypatch, tmp_path):
@@ -265,8 +265,8 @@ def test_a_folder_of_any_name_is_known_in_the_queue(study, asked, monkeypatch, t
     (odd / "study.yaml").write_text((study / "study.yaml").read_text().replace("path: data", f"path: {study}/data"))
     fake_squeue(study, monkeypatch, f"2|PENDING|JobHeldUser|rule_shards|{odd}", f"10|PENDING|Priority|rule_x|{odd}")
     monkeypatch.chdir(odd)
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert [(job["job"], job["what"]) for job in found["queue"]] == [("2", "shards"), ("10", "x")]
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert [(job["job"], job["what"]) for job in status["queue"]] == [("2", "shards"), ("10", "x")]
 
 
 def test_a_silent_job_of_another_machine_counts_as_stopped_after_a_while(study):
@@ -280,22 +280,22 @@ def test_a_half_written_progress_file_is_no_matter(study, asked):
     path = study / "work" / "simulated" / "training" / "x" / "progress.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"done": 3')
-    code, found = asked("status", "--configfile", "study.yaml")
-    assert (code, found["jobs"]) == (0, [])
+    code, status = asked("status", "--configfile", "study.yaml")
+    assert (code, status["jobs"]) == (0, [])
 
 
 @pytest.mark.timeout(60)
 def test_watching_ends_when_the_study_is_done(study, posologie):
-    code, found, _ = posologie("status", "--configfile", "study.yaml", "--json")
-    for one in json.loads(found)["stages"]:
-        for name in one["missing"]:
+    code, output, _ = posologie("status", "--configfile", "study.yaml", "--json")
+    for entry in json.loads(output)["stages"]:
+        for name in entry["missing"]:
             file = {
                 "mixes": f"mixes/{name}/train.parquet",
                 "adapters": f"adapters/{name}/adapter_model.safetensors",
                 "tables": f"tables/{name}.csv",
                 "figures": f"figures/{name}.svg",
                 "report": f"report/{name}",
-            }.get(one["stage"], f"{one['stage']}/{name}.parquet")
+            }.get(entry["stage"], f"{entry['stage']}/{name}.parquet")
             made(study, file)
     code, out, _ = posologie("status", "--configfile", "study.yaml", "--watch", "--every", "0.01")
     assert code == 0
@@ -320,23 +320,23 @@ def test_what_an_edit_leaves_behind_is_stale_and_so_is_what_was_made_of_it(study
         read = {str(root / paths[name][0]): "0" * 64 for name in inputs}
         identity = Identity(modules[stage_], digest(modules[stage_]), spec.model_dump(mode="json"))
         write_seal([root / file], identity, read, {})
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert found["stale"] == {}
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert status["stale"] == {}
     text = STUDY.replace("size: 8", "size: 9")
     (study / "study.yaml").write_text(text)
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert list(found["stale"]) == ["mixes/NAT/seed-42", "adapters/tiny/NAT/seed-42"]
-    assert "size" in found["stale"]["mixes/NAT/seed-42"]
-    assert found["stale"]["adapters/tiny/NAT/seed-42"] == "made of mixes/NAT/seed-42"
-    assert not found["finished"]
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert list(status["stale"]) == ["mixes/NAT/seed-42", "adapters/tiny/NAT/seed-42"]
+    assert "size" in status["stale"]["mixes/NAT/seed-42"]
+    assert status["stale"]["adapters/tiny/NAT/seed-42"] == "made of mixes/NAT/seed-42"
+    assert not status["finished"]
     seal = root / f"{paths['shards'][0]}.seal.json"
     seal.write_text(seal.read_text().replace(digest(modules["shards"]), "f" * 16))
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert found["stale"]["shards/native/train"] == "code of posologie.sources.hub_records"
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert status["stale"]["shards/native/train"] == "code of posologie.sources.hub_records"
     entry = {"module": modules["shards"], "old": "f" * 16, "new": digest(modules["shards"]), "when": "", "reason": ""}
     accept(root, [entry])
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert "shards/native/train" not in found["stale"]
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert "shards/native/train" not in status["stale"]
     _, out, _ = posologie("status", "--configfile", "study.yaml")
     assert "1 stale" in out
 
@@ -357,10 +357,10 @@ def test_the_last_problem_is_the_error_with_which_a_log_ends(study, asked, posol
     (logs / "old.log").write_text("error: data.csv: row 2: no gold\n")
     (logs / "mended.log").write_text("started\nerror is a word of this line, and not the end\ndone\n")
     os.utime(logs / "old.log", (1, 1))
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert found["problem"] == "error: data.csv: row 2: no gold (work/simulated/logs/shards/old.log)"
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert status["problem"] == "error: data.csv: row 2: no gold (work/simulated/logs/shards/old.log)"
     _, out, _ = posologie("status", "--configfile", "study.yaml")
     assert "Last problem: error: data.csv: row 2: no gold" in out
     (logs / "old.log").write_text("started\ndone\n")
-    _, found = asked("status", "--configfile", "study.yaml")
-    assert found["problem"] == ""
+    _, status = asked("status", "--configfile", "study.yaml")
+    assert status["problem"] == ""

@@ -21,8 +21,10 @@ def files(tmp_path, monkeypatch):
     score = LATTICE @ [30.0, 20, 10] + 0.2 * np.random.default_rng(0).normal(size=10)
     ratios, metrics = tmp_path / "ratios.csv", tmp_path / "metrics.csv"
     rows = [",".join(f"{share:.3f}" for share in mix) for mix in LATTICE]
-    ratios.write_text("run,native,translated,synthetic\n" + "".join(f"m{one},{row}\n" for one, row in enumerate(rows)))
-    metrics.write_text("run,em,loss\n" + "".join(f"m{one},{y:.3f},{-y:.3f}\n" for one, y in enumerate(score)))
+    ratios.write_text(
+        "run,native,translated,synthetic\n" + "".join(f"m{number},{row}\n" for number, row in enumerate(rows))
+    )
+    metrics.write_text("run,em,loss\n" + "".join(f"m{number},{y:.3f},{-y:.3f}\n" for number, y in enumerate(score)))
     monkeypatch.setattr(surface, "choose", partial(choose, draws=4))
     monkeypatch.setattr(surface, "candidates_of", partial(candidates_of, lattice_points=36, even_points=16))
     monkeypatch.setattr(surface, "region_of", partial(region_of, draws=100))
@@ -33,13 +35,13 @@ def test_it_says_models_predictions_and_the_region(files, tmp_path, capsys):
     table, figure = tmp_path / "t.csv", tmp_path / "f.svg"
     asked = ["--metric", "em", "--at", "native=0.5", "synthetic=0.5", "--table", str(table), "--figure", str(figure)]
     assert main([*files, *asked, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    rows = {kind: [row for row in found["rows"] if row["row"] == kind] for kind in ("model", "run", "best", "asked")}
-    assert found["supported"]
+    answer = json.loads(capsys.readouterr().out)
+    rows = {kind: [row for row in answer["rows"] if row["row"] == kind] for kind in ("model", "run", "best", "asked")}
+    assert answer["supported"]
     assert len(rows["model"]) == 5
     assert len(rows["run"]) == 10
     assert rows["best"][0]["shares"].endswith("% native")
-    assert {row["row"] for row in found["rows"][-1:]} == {"next"} or found["next"]["stop"]
+    assert {row["row"] for row in answer["rows"][-1:]} == {"next"} or answer["next"]["stop"]
     assert rows["asked"][0]["low"] < 20 < rows["asked"][0]["high"]
     assert table.read_text().startswith("row,name,shares")
     assert "<svg" in figure.read_text()
@@ -59,9 +61,9 @@ def test_the_next_mixes_are_printed_to_paste(files, tmp_path, capsys):
 
 def test_lower_turns_a_loss_round(files, capsys):
     assert main([*files, "--metric", "loss", "--lower", "--model", "linear", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["model"] == "linear"
-    best = next(row for row in found["rows"] if row["row"] == "best")
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["model"] == "linear"
+    best = next(row for row in answer["rows"] if row["row"] == "best")
     assert best["shares"].endswith("% native")
 
 

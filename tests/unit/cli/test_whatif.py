@@ -54,25 +54,27 @@ def study(tmp_path, monkeypatch):
 
 def test_a_mix_is_predicted_beside_its_error_on_trained_blends(study, capsys):
     assert main([*study(0.05), "a=0.2", "c=0.8", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["items"] == 60
-    assert found["blends"] == ["AB", "AC", "BC", "ABC"]
-    assert found["error"] < min(found["wrong"].values())
-    assert found["prediction"]["low"] < found["prediction"]["value"] < found["prediction"]["high"]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["items"] == 60
+    assert answer["blends"] == ["AB", "AC", "BC", "ABC"]
+    assert answer["error"] < min(answer["wrong"].values())
+    assert answer["prediction"]["low"] < answer["prediction"]["value"] < answer["prediction"]["high"]
 
 
 def test_a_prediction_that_tells_nothing_is_refused(study, capsys):
     assert main([*study(3.0), "a=0.2", "c=0.8"]) == 1
-    told = capsys.readouterr().out
-    assert "No prediction of new mixes" in told
-    assert "Right answers" not in told
+    output = capsys.readouterr().out
+    assert "No prediction of new mixes" in output
+    assert "Right answers" not in output
 
 
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
         (["a=0.2"], "shares sum to 0.2; expected 1"),
-        (["d=1"], "no model of the component 'd' alone; there are a, b, c"),
+        (["a=nan", "b=1"], "a=nan b=1: shares sum to nan; expected 1, and none below 0"),
+        (["a"], "a: expected NAME=SHARE"),
+        (["d=1"], "no model of the component 'd' alone; available: a, b, c"),
     ],
 )
 def test_shares_that_do_not_fit_are_one_line(study, capsys, shares, message):

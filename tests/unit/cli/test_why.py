@@ -1,12 +1,14 @@
 """`posologie why`: which spec, module or input a planned re-run comes from."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from posologie.cli import why
+from posologie.cli import dry_run, why
 from posologie.cli.dry_run import jobs_in
 from posologie.running.code_digest import digest, module_digests
+from posologie.running.errors import InputError
 from posologie.running.planning import keep_modules, kept_modules
 from posologie.running.seals import Identity, write_seal
 
@@ -36,6 +38,17 @@ rule tabulate_mcqa:
     reason: Input files updated by another job: {SCORES}, results/s/mixes/A/seed-42/composition.json
 """
 TABLE = "results/s/tables/mcqa.csv"
+
+
+def test_a_file_that_no_job_makes_is_one_line_and_other_refusals_are_in_snakemakes_words(monkeypatch):
+    said = "Building DAG of jobs...\nNo rule to produce my notes.txt (if you use input functions make sure that …)."
+    ended = SimpleNamespace(returncode=1, stdout=said)
+    monkeypatch.setattr(dry_run.subprocess, "run", lambda *arguments, **options: ended)
+    with pytest.raises(InputError, match=r"^my notes\.txt: no job of the study makes such a file$"):
+        dry_run.jobs(["my notes.txt"])
+    ended.stdout = "Error: cores must be given\n"
+    with pytest.raises(InputError, match=r"^snakemake 'my notes\.txt': Error: cores must be given$"):
+        dry_run.jobs(["my notes.txt"])
 
 
 @pytest.fixture
@@ -72,12 +85,12 @@ def test_a_digest_that_is_not_that_of_the_modules_keeps_nothing(tmp_path):
 
 
 def test_changed_specs_and_modules_are_named_and_what_only_follows_is_not(scored):
-    told = (
+    reason = (
         "code of posologie.scoring: posologie.scoring.choices changed; posologie.scoring.text new;"
         " posologie.scoring.removed gone"
     )
     assert causes(scored) == {
-        ("score_predictions", told): ["model=tiny/base, suite=mcqa"],
+        ("score_predictions", reason): ["model=tiny/base, suite=mcqa"],
         ("draw_mix", "spec: size 12, sealed 10"): ["mix=A, seed=42"],
         ("draw_mix", "spec: seed 2, sealed 1"): ["mix=A, seed=42"],
     }
@@ -89,21 +102,21 @@ def test_only_what_is_behind_the_file_counts(scored):
 
 def test_it_says_where_the_modules_of_then_are_not_known(scored):
     (scored / "code/earlier.json").unlink()
-    [(_, told)] = causes(scored, SCORES)
-    assert told.startswith("code of posologie.scoring; which of its ")
-    assert told.endswith("modules is not recorded in " + f"{scored}/code")
+    [(_, reason)] = causes(scored, SCORES)
+    assert reason.startswith("code of posologie.scoring; which of its ")
+    assert reason.endswith("modules is not recorded in " + f"{scored}/code")
 
 
 def test_the_command_prints_each_reason_once(scored, monkeypatch, capsys):
     study = type("Study", (), {"study": "s", "roots": type("Roots", (), {"work": "work"})})
     monkeypatch.setattr(why, "study_of", lambda given: study)
     monkeypatch.setattr(why, "jobs", lambda arguments: list(jobs_in(PRINTED)))
-    given = type("Given", (), {"file": scored.parent / "x", "config": [], "configfile": "s.yaml", "json": False})
-    given.file = scored.parents[1] / TABLE
-    assert why.answer(given) == 0
+    options = type("Given", (), {"file": scored.parent / "x", "config": [], "configfile": "s.yaml", "json": False})
+    options.file = scored.parents[1] / TABLE
+    assert why.answer(options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{TABLE}: 3 jobs would run, because of"
     assert lines[2] == "  draw_mix (mix=A, seed=42): spec: size 12, sealed 10"
     monkeypatch.setattr(why, "jobs", lambda arguments: [])
-    assert why.answer(given) == 0
-    assert "nothing makes it again" in capsys.readouterr().out
+    assert why.answer(options) == 0
+    assert "nothing rebuilds it" in capsys.readouterr().out

@@ -48,11 +48,11 @@ def study(**changes):
 
 
 def test_components_stand_in_the_order_of_declaration_with_titles_and_colours_of_their_own():
-    found = plan.components(study())
-    assert list(found) == ["textbook", "exam", "translated", "synthetic-a", "synthetic-b"]
-    assert [one.title for one in found.values()][:2] == ["Textbook questions", "exam"]
-    assert [one.colour for one in found.values()] == ["vermillion", "green", "blue", "purple", "sky"]
-    assert [one.price for one in found.values()] == [0.4, None, None, None, 0]
+    components = plan.components(study())
+    assert list(components) == ["textbook", "exam", "translated", "synthetic-a", "synthetic-b"]
+    assert [component.title for component in components.values()][:2] == ["Textbook questions", "exam"]
+    assert [component.colour for component in components.values()] == ["vermillion", "green", "blue", "purple", "sky"]
+    assert [component.price for component in components.values()] == [0.4, None, None, None, 0]
     assert plan.sources_of_component(study(), "exam") == ["old-exams", "new-exams"]
 
 
@@ -72,11 +72,11 @@ def test_the_validation_set_is_of_the_native_ones_or_of_all_where_no_kind_is_tol
 
 def test_a_study_without_components_has_those_of_its_sources_that_the_published_study_names():
     sources = {"s": {"provenance": "synthetic", "hub": "o/s"}, "n": {"component": "native", "hub": "o/n"}}
-    found = study(components={}, sources=sources, mixes={}, suites={"x": {"benchmarks": {"n": {"source": "n"}}}})
-    assert {name: (one.kind, one.colour) for name, one in plan.components(found).items()} == {
+    own_study = study(components={}, sources=sources, mixes={}, suites={"x": {"benchmarks": {"n": {"source": "n"}}}})
+    assert {name: (component.kind, component.colour) for name, component in plan.components(own_study).items()} == {
         "native": ("native", "blue"), "synthetic": ("synthetic", "vermillion")
     }  # fmt: skip
-    assert found.validation.provenances == ("native",)
+    assert own_study.validation.provenances == ("native",)
 
 
 def test_titles_colours_and_prices_change_no_spec_of_data_or_training():
@@ -85,9 +85,9 @@ def test_titles_colours_and_prices_change_no_spec_of_data_or_training():
         components={name: {"kind": "native", "title": f"{name} data", "price": 3} for name in STUDY["components"]}
     )
     for spec in (
-        lambda one: job_specs.shard_spec(one, "books", "train"),
-        lambda one: job_specs.mix_spec(one, "MANY", 1),
-        lambda one: job_specs.training_spec(one, "tiny", "MANY", 1),
+        lambda component: job_specs.shard_spec(component, "books", "train"),
+        lambda component: job_specs.mix_spec(component, "MANY", 1),
+        lambda component: job_specs.training_spec(component, "tiny", "MANY", 1),
         table_specs.table_spec,
         table_specs.composition_spec,
     ):
@@ -95,7 +95,19 @@ def test_titles_colours_and_prices_change_no_spec_of_data_or_training():
 
 
 def test_items_held_are_known_where_all_sources_of_a_component_are_read(tmp_path):
-    item = Item("", "books", "textbook", "train", "mcqu", "Q?", "", ("a", "b"), (0,), "", "g")
+    item = Item(
+        "",
+        "books",
+        "textbook",
+        split="train",
+        task="mcqu",
+        question="Q?",
+        context="",
+        options=("a", "b"),
+        gold=(0,),
+        answer="",
+        group="g",
+    )
     for source, count in (("books", 3), ("old-exams", 2)):
         rows = [Item(stable_id(source, str(number)), source, *_rest(item)) for number in range(count)]
         write_parquet(tmp_path / "shards" / source / "train.parquet", items_to_table(rows))
@@ -118,7 +130,7 @@ def test_mixes_from_which_a_linear_surface_can_be_read_have_an_attribution():
     assert "attribution" not in tables(study(mixes=larger)), "its size would pass for its blend"
     together = {"translated": 1, "exam": 1}
     shares = ({"textbook": 1}, together, together | {"textbook": 1}, together | {"textbook": 3})
-    inseparable = {f"T{place}": {"shares": one, "size": 50} for place, one in enumerate(shares)}
+    inseparable = {f"T{place}": {"shares": share, "size": 50} for place, share in enumerate(shares)}
     assert "attribution" not in tables(study(mixes=inseparable)), "two that never part"
 
 
@@ -139,7 +151,7 @@ def _source(name, **changes):
          " with a train split; did you mean 'exam'?"),
         ({"validation": {"components": ["exm"]}}, "validation.components = 'exm': no such component; did you mean"
          " 'exam'?"),
-        (_components(forum={}), "components.forum: no source has this component; name it in a source, or take it out"),
+        (_components(forum={}), "components.forum: no source has this component; name it in a source, or remove it"),
         (_components(all={}), "components.all: 'all' names all components together in the tables"),
         (_components(Base={}), "components.Base: 'Base' names the model without adapter in the tables"),
         (_source("exam", component="textbook"), "components.exam: a source is called 'exam' too"),
@@ -163,9 +175,9 @@ def test_what_does_not_fit_is_one_line(changes, line):
 
 def test_the_palette_is_as_long_as_it_says():
     many = {f"c{number}": {"component": f"c{number}", "hub": f"o/c{number}"} for number in range(14)}
-    found = plan.components(study(components={name: {} for name in many}, sources=many, mixes={}, suites={
+    components = plan.components(study(components={name: {} for name in many}, sources=many, mixes={}, suites={
         "s": {"benchmarks": {"x": {"source": "c0"}}}}))  # fmt: skip
-    colours = [one.colour for one in found.values()]
+    colours = [component.colour for component in components.values()]
     assert colours[: len(PALETTE)] == list(PALETTE)
     assert colours[len(PALETTE) :] == list(PALETTE[:2])
 

@@ -53,9 +53,9 @@ def test_a_task_becomes_a_source_and_a_benchmark(write, tasks):
     study = load_study(write(**suites(lm_eval=tasks / "bones.yaml", permutations=2)))
     suite, source = study.suites["exam-fr"], study.sources["exam-fr"]
     assert suite.permutations == 2
-    assert {name: (one.source, one.split, one.tasks) for name, one in suite.benchmarks.items()} == {
-        "exam_bones": ("exam-fr", "test", ("mcqu",))
-    }
+    assert {
+        name: (benchmark.source, benchmark.split, benchmark.tasks) for name, benchmark in suite.benchmarks.items()
+    } == {"exam_bones": ("exam-fr", "test", ("mcqu",))}
     assert (source.hub, source.reader, source.provenance, source.splits) == (
         "owner/exam",
         "lm_eval",
@@ -140,7 +140,7 @@ def test_a_name_needs_the_package(write, monkeypatch):
     [
         ({"lm_eval": "x.yaml", "benchmarks": {"n": {"source": "native"}}}, "exactly one of benchmarks and lm_eval"),
         ({}, "exactly one of benchmarks and lm_eval"),
-        ({"benchmarks": {"n": {"source": "native"}}, "path": "data"}, "component, path and files only beside lm_eval"),
+        ({"benchmarks": {"n": {"source": "native"}}, "path": "data"}, "component, path and files only with lm_eval"),
     ],
 )
 def test_a_suite_has_one_origin(write, suite, words):
@@ -149,4 +149,4 @@ def test_a_suite_has_one_origin(write, suite, words):
 
 def test_the_source_of_a_task_takes_no_name_that_is_there(write, tasks):
     study = {"suites": {"native": {"lm_eval": str(tasks / "bones.yaml")}}, "sources": STUDY["sources"]}
-    assert "suites.native.lm_eval: makes a source 'native', which is already there" in refusal(write(**study))
+    assert "suites.native.lm_eval: makes a source 'native', which already exists" in refusal(write(**study))

@@ -45,8 +45,8 @@ def test_a_spanish_study_says_spanish_once(write):
 def test_parallel_text_is_into_the_studys_language_unless_it_says_another(write):
     described = {"reader": "wmt_biomedical", "hub": "owner/parallel", "files": ["*.txt"]}
     collections = {"p": described, "q": {**described, "options": {"target_language": "de"}}}
-    found = load_study(write(language="es", collections=collections)).collections
-    assert [found[name].options for name in ("p", "q")] == [{"target_language": "es"}, {"target_language": "de"}]
+    read = load_study(write(language="es", collections=collections)).collections
+    assert [read[name].options for name in ("p", "q")] == [{"target_language": "es"}, {"target_language": "de"}]
 
 
 def test_what_a_study_says_itself_counts(write):
@@ -138,8 +138,8 @@ def test_a_misspelt_key_of_a_languages_file_is_named(write, tmp_path, monkeypatc
     folder.mkdir(parents=True)
     (folder / "tlh.yaml").write_text("name: Klingon\npromptin: {choices_line: 'x', context_line: 'y {context}'}\n")
     monkeypatch.chdir(tmp_path)
-    told = "resources/languages/tlh.yaml: unknown key 'promptin'; did you mean 'prompting'?"
-    assert told in refusal(write(language="tlh"))
+    message = "resources/languages/tlh.yaml: unknown key 'promptin'; did you mean 'prompting'?"
+    assert message in refusal(write(language="tlh"))
 
 
 def test_the_keys_of_the_languages_that_ship_are_known():

@@ -44,7 +44,8 @@ def test_a_study_file_is_read(write):
                 "published_models": {"p": {"served": {"backend": {"model": "m"}}}},
                 "suites": {"mcqa": {**STUDY["suites"]["mcqa"], "protocol": "published"}},
             },
-            "suites.mcqa.protocol = 'published': its masks need a local model, and published_models.p.served is none",
+            "suites.mcqa.protocol = 'published': its masks need a local model,"
+            " and published_models.p.served is not one",
         ),
         (
             {"judges": {"a": {"backend": {"kind": "causal", "bakbone": "b"}}}},
@@ -83,8 +84,8 @@ def test_a_study_file_is_read(write):
             "sources.native.reader = 'nothing': no such reader; expected casimedicos, columns",
         ),
         (
-            {"sources": {"native": {"provenance": "native", "path": "/nowhere"}}},
-            "sources.native.path = '/nowhere': no file",
+            {"sources": {"native": {"provenance": "native", "path": "/no/such/folder"}}},
+            "sources.native.path = '/no/such/folder': no such folder",
         ),
         (
             {"sources": {"native": {"provenance": "native"}}},
@@ -131,13 +132,19 @@ def test_a_source_takes_from_the_study_only_what_the_study_makes(write, made, sp
 def test_a_key_given_twice_is_refused(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("study: a\ntitle: x\nstudy: b\n", encoding="utf-8")
-    assert "line 3: key 'study' is given twice" in refusal(path)
+    assert "line 3: key 'study' occurs twice" in refusal(path)
 
 
 def test_what_is_not_yaml_is_refused(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("study: [", encoding="utf-8")
     assert "not YAML" in refusal(path)
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("", encoding="utf-8")
+    assert refusal(path) == f"{path}: expected a map of sections, found an empty file"
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -197,7 +204,7 @@ def test_each_value_of_a_sweep_is_a_mix_beside_those_written_out(write):
     [
         (
             {"mixes": {"n-8": {"shares": {"native": 1}, "size": 8}}},
-            "sweeps.n: makes a mix 'n-8', which is already there",
+            "sweeps.n: makes a mix 'n-8', which already exists",
         ),
         ({"statistics": {"sweeps": {"n": {"NAT": 1}}}}, "sweeps.n: statistics.sweeps has a curve of this name too"),
         (
@@ -219,8 +226,8 @@ def test_two_splits_of_the_same_files_are_refused_unless_the_form_tells_them_apa
     assert "sources.native.files: test and train are the same files" in refusal(
         write(sources={"native": {**source, "files": files, "options": columns}})
     )
-    told = columns | {"split_column": "s", "splits": {"a": "train", "b": "test"}}
-    assert load_study(write(sources={"native": {**source, "files": files, "options": told}}))
+    with_splits = columns | {"split_column": "s", "splits": {"a": "train", "b": "test"}}
+    assert load_study(write(sources={"native": {**source, "files": files, "options": with_splits}}))
 
 
 @pytest.mark.parametrize(("encoding", "named"), [("utf-16", "UTF-16"), ("cp1252", "Windows-1252 or Latin-1")])
@@ -240,7 +247,7 @@ def test_a_study_file_that_is_a_looping_link_or_a_folder_is_one_line(tmp_path):
     (tmp_path / "a.yaml").symlink_to("b.yaml")
     (tmp_path / "b.yaml").symlink_to("a.yaml")
     assert "a.yaml: a symbolic link that leads back to itself" in refusal(tmp_path / "a.yaml")
-    assert "a folder stands where a file belongs" in refusal(tmp_path)
+    assert refusal(tmp_path) == f"{tmp_path}: a folder; expected a study file"
 
 
 JUDGED = {
@@ -253,7 +260,7 @@ JUDGED = {
     ("sections", "expected"),
     [
         (JUDGED, None),
-        ({**JUDGED, "judging": {**JUDGED["judging"], "chosen": "j"}}, "without suites a study calibrates judges alone"),
+        ({**JUDGED, "judging": {**JUDGED["judging"], "chosen": "j"}}, "without suites a study only calibrates judges"),
         ({**JUDGED, "mixes": {"A": {"shares": {"native": 1}, "size": 1}}}, "suites beside mixes"),
         ({"judges": JUDGED["judges"]}, "sources, or judges with judging.ratings to calibrate them"),
         ({**JUDGED, "judges": {"j": {"backend": {"kind": "outside", "files": ["none"]}}}}, "= 'none': no such file"),
@@ -304,17 +311,17 @@ def test_a_study_is_compared_with_the_published_study_that_it_names_and_with_no_
             {"metric": "emm"},
             "published.file: {file}: aggregates.a.compared_with.metric: metric 'emm': not in the registry",
         ),
-        ({"decoding": "judged"}, "aggregates.a.compared_with.decoding = 'judged': 'em' scores no such answers"),
+        ({"decoding": "judged"}, "aggregates.a.compared_with.decoding = 'judged': 'em' does not score such answers"),
         ({"backbone": "c"}, "published.file = '{file}': none of its names is one of this study"),
     ],
 )
 def test_a_published_study_that_does_not_fit_is_one_line(write, tmp_path, change, expected):
     compared = {"metric": "em", "decoding": "greedy", "aggregates": ["item_weighted"]}
     compared |= {key: value for key, value in change.items() if key in compared}
-    one = {"title": "A", "unit": "%", "suite": "mcqa", "compared_with": compared}
-    one["values"] = {change.get("backbone", "b"): {"NAT": 1.0}}
+    aggregate = {"title": "A", "unit": "%", "suite": "mcqa", "compared_with": compared}
+    aggregate["values"] = {change.get("backbone", "b"): {"NAT": 1.0}}
     file = tmp_path / "published.yaml"
-    file.write_text(yaml.safe_dump({"title": change.get("title", "T"), "source": "s", "aggregates": {"a": one}}))
+    file.write_text(yaml.safe_dump({"title": change.get("title", "T"), "source": "s", "aggregates": {"a": aggregate}}))
     path = write(published=str(file))
     if expected is None:
         assert load_study(path).published.file == str(file)

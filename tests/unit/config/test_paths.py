@@ -14,7 +14,7 @@ def test_relative_paths_of_data_begin_in_the_folder_that_the_study_names(write, 
     (tmp_path / "elsewhere" / "own" / "b.json").write_text("[]")
     suites = {"mcqa": {"benchmarks": {"native": {"source": "near"}}}}
     study = load_study(write(sources=sources, suites=suites, roots={"data": str(tmp_path / "elsewhere")}))
-    assert {one.path for one in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
+    assert {source.path for source in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
     message = refusal(write(sources=sources, suites=suites), {"roots": {"data": "nowhere"}})
     assert "sources.near.path = 'nowhere/own': no such folder" in message
 
@@ -77,7 +77,7 @@ def test_files_that_were_found_are_looked_at_too(write, tmp_path):
     (data / "train{1}.json").unlink()
     (data / "test-2.json").symlink_to("test-3.json")
     (data / "test-3.json").symlink_to("test-2.json")
-    assert "test-2.json' is a symbolic link that leads to no file" in refusal(write(**local(data)))
+    assert "test-2.json' is a symbolic link to a missing file" in refusal(write(**local(data)))
 
 
 def test_a_model_folder_with_braces_in_its_files_is_refused(write, tmp_path):

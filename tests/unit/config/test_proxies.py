@@ -31,12 +31,12 @@ def study(tmp_path, monkeypatch, **changes):
 
 
 def test_each_trained_mix_of_several_components_has_a_merged_model_for_each_seed(tmp_path, monkeypatch):
-    found = merging.merged_models(study(tmp_path, monkeypatch))
-    assert list(found) == ["tiny/merged-NAT-SYN/seed-1", "tiny/merged-NAT-SYN/seed-2"]
-    one = found["tiny/merged-NAT-SYN/seed-2"]
-    assert one.shares == {"native": 0.25, "synthetic": 0.75}
-    assert one.of == {"NAT": 0.25, "SYN": 0.75}
-    assert (one.seed, one.stands_for) == (2, "NAT-SYN")
+    merged = merging.merged_models(study(tmp_path, monkeypatch))
+    assert list(merged) == ["tiny/merged-NAT-SYN/seed-1", "tiny/merged-NAT-SYN/seed-2"]
+    model = merged["tiny/merged-NAT-SYN/seed-2"]
+    assert model.shares == {"native": 0.25, "synthetic": 0.75}
+    assert model.of == {"NAT": 0.25, "SYN": 0.75}
+    assert (model.seed, model.stands_for) == (2, "NAT-SYN")
 
 
 def test_a_lattice_and_named_mixes_are_merged_once_where_their_shares_are_the_same(tmp_path, monkeypatch):
@@ -44,14 +44,14 @@ def test_a_lattice_and_named_mixes_are_merged_once_where_their_shares_are_the_sa
         "lattice": 4,
         "mixes": {"half": {"native": 2, "translated": 2}, "also": {"synthetic": 0.6, "native": 0.2}},
     }
-    found = merging.merged_models(study(tmp_path, monkeypatch, proxies={"merged": merged}))
-    first = [one for one in found.values() if one.seed == 1]
+    models = merging.merged_models(study(tmp_path, monkeypatch, proxies={"merged": merged}))
+    first = [model for model in models.values() if model.seed == 1]
     assert len(first) == 15 - 3, "the lattice of 1/4 has 15 mixes, three of which are single components"
-    names = [one.name for one in first]
+    names = [model.name for model in first]
     assert names[:2] == ["merged-NAT-SYN", "merged-half"]
     assert "merged-also" not in names
-    assert all(abs(sum(one.shares.values()) - 1) < 1e-12 for one in first)
-    assert len({tuple(sorted(one.shares.items())) for one in first}) == 12
+    assert all(abs(sum(model.shares.values()) - 1) < 1e-12 for model in first)
+    assert len({tuple(sorted(model.shares.items())) for model in first}) == 12
 
 
 def test_merged_models_stay_out_of_the_models_that_are_judged(tmp_path, monkeypatch):

@@ -30,13 +30,13 @@ def study(tmp_path):
 
 
 def test_a_published_model_takes_the_place_of_a_trained_one(study):
-    found = study(published_models={"nat": {**MERGED, "in_place_of": "b/NAT/seed-42"}})
-    models = plan.models(found)
+    own = study(published_models={"nat": {**MERGED, "in_place_of": "b/NAT/seed-42"}})
+    models = plan.models(own)
     assert list(models) == ["b/base", "b/NAT/seed-42", "b/SYN/seed-42"]
     nat = models["b/NAT/seed-42"]
     assert (nat.kind, nat.mix, nat.seed, nat.published, nat.trained) == ("mix", "NAT", 42, "nat", False)
-    assert [model.id for model in merging.trained_models(found)] == ["b/SYN/seed-42"]
-    evaluated = {model.name: model for model in plan.evaluated_models(found)}
+    assert [model.id for model in merging.trained_models(own)] == ["b/SYN/seed-42"]
+    evaluated = {model.name: model for model in plan.evaluated_models(own)}
     assert evaluated["b/NAT/seed-42"].kind == "mix"
     assert evaluated["b/NAT/seed-42"].published
     assert not evaluated["b/SYN/seed-42"].published
@@ -65,7 +65,7 @@ def test_a_place_that_there_is_not_is_refused(study, sections, expected):
 
 def test_two_models_in_one_place_and_an_adapter_of_another_backbone_are_refused(study):
     place = {**MERGED, "in_place_of": "b/NAT/seed-42"}
-    with pytest.raises(InputError, match="takes it already"):
+    with pytest.raises(InputError, match="already takes it"):
         study(published_models={"one": place, "two": place})
     backbones = {"b": {"hub": "owner/model"}, "c": {"hub": "owner/other"}}
     with pytest.raises(InputError, match="adapter_on = 'c': expected b"):
@@ -88,8 +88,8 @@ def test_a_fully_trained_model_is_released_whole(study):
 
 
 def test_each_push_has_its_own_repository_and_names_the_backbones(study):
-    found = study(release={"repository": "me/{study}-{backbone}-{mix}-{seed}-{form}", "private": False})
-    [first, *_] = [merging.push_spec(found, model, form) for model, form in merging.released(found)]
+    own = study(release={"repository": "me/{study}-{backbone}-{mix}-{seed}-{form}", "private": False})
+    [first, *_] = [merging.push_spec(own, model, form) for model, form in merging.released(own)]
     assert first.repository == "me/mine-b-NAT-42-adapter"
     assert first.base == "owner/model"
     assert not first.private
@@ -126,19 +126,19 @@ def test_everything_that_asks_a_backbone_puts_chats_to_it_in_one_form(study):
     chat = {"template_options": {"enable_thinking": True}, "thinking": True}
     judge = {"backend": {"kind": "causal", "backbone": "b"}}
     own = {"backend": {"kind": "causal", "backbone": "b", "thinking": False}}
-    found = study(backbones={"b": {"hub": "owner/model", "chat": chat}}, judges={"same": judge, "other": own})
-    form = found.backbones["b"].chat
-    assert job_specs.training_spec(found, "b", "NAT", 42).chat == form
-    assert job_specs.prediction_spec(found, "b/NAT/seed-42", "mcqa").chat == form
-    judged = {name: job_specs.judging_spec(found, name, "b/base", "mcqa").judge.backend for name in ("same", "other")}
+    served = study(backbones={"b": {"hub": "owner/model", "chat": chat}}, judges={"same": judge, "other": own})
+    form = served.backbones["b"].chat
+    assert job_specs.training_spec(served, "b", "NAT", 42).chat == form
+    assert job_specs.prediction_spec(served, "b/NAT/seed-42", "mcqa").chat == form
+    judged = {name: job_specs.judging_spec(served, name, "b/base", "mcqa").judge.backend for name in ("same", "other")}
     assert (judged["same"].thinking, judged["same"].template_options) == (True, {"enable_thinking": True})
     assert (judged["other"].thinking, judged["other"].template_options) == (False, {})
-    assert found.backbones["b"].folder_name() == study().backbones["b"].folder_name()
+    assert served.backbones["b"].folder_name() == study().backbones["b"].folder_name()
 
 
 def test_the_item_browser_knows_which_models_were_sent_the_same_prompts(study, tmp_path):
     (tmp_path / "answers.csv").write_text("question,answer\n")
-    found = study(
+    own = study(
         published_models={
             "nat": {**MERGED, "in_place_of": "b/NAT/seed-42"},
             "served": {
@@ -147,7 +147,7 @@ def test_the_item_browser_knows_which_models_were_sent_the_same_prompts(study, t
             "told": {"answers": {"files": [str(tmp_path / "answers.csv")], "question": "question"}},
         }
     )
-    spec = job_specs.browser_spec(found)
+    spec = job_specs.browser_spec(own)
     forms = {form.backbone: form.models for form in spec.forms}
     assert forms == {
         "owner--model@main": ("b/base", "b/SYN/seed-42"),
@@ -155,4 +155,4 @@ def test_the_item_browser_knows_which_models_were_sent_the_same_prompts(study, t
         "": ("published/served",),
     }, "what was sent for answers from files is not known"
     assert spec.mixes == {"NAT": (42,), "SYN": (42,)}
-    assert spec.prompting == found.prompting
+    assert spec.prompting == own.prompting

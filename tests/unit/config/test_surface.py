@@ -76,7 +76,7 @@ def test_a_mix_that_repeats_items_is_no_second_training_of_the_same_mix():
         ({"surface": {"at_least_base": ["oeq"], "objective": {"oeq": 1}}}, "which is the whole objective"),
         ({"design": {"components": ["human"]}}, "design.components = 'human'"),
         ({"training": {"further_seeds": {"NONE": [43]}}}, "training.further_seeds.NONE"),
-        ({"training": {"further_seeds": {"NAT": [42]}}}, "expected seeds beside training.seeds, each once"),
+        ({"training": {"further_seeds": {"NAT": [42]}}}, "expected seeds that are not in training.seeds, each once"),
         ({"design": {"trainings": 8, "repeats": 100}}, "fewer repeats than the 8 trainings"),
         ({"design": {"epochs": {"natve": 2}}}, "design.epochs = 'natve'"),
         (

@@ -48,13 +48,13 @@ def make(folder: Path, text: str) -> None:
 def scores(folder: Path, sentences: str) -> list[float]:
     """Return COMET's score of each segment, without its batches and its trainer."""
     model = comet.load_from_checkpoint(str(folder / "checkpoints/model.ckpt")).eval()
-    found = []
+    batches = []
     for row in pq.read_table(sentences).to_pylist():
         segment = {"src": row["source"], "mt": row["translation"], "ref": row["reference"]}
         inputs = model.prepare_for_inference([segment])
         with torch.no_grad():
-            found.append(float(model(**inputs).score))
-    return found
+            batches.append(float(model(**inputs).score))
+    return batches
 
 
 if __name__ == "__main__":

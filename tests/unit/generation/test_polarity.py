@@ -48,11 +48,11 @@ def test_other_words_for_a_negation_say_the_same(source, translation, code):
     assert polarity_problems(source, translation, *languages(code)) == []
 
 
-@pytest.mark.parametrize(("source", "translation", "code", "found"), TURNED)
-def test_what_says_the_opposite_is_found_in_either_direction(source, translation, code, found):
+@pytest.mark.parametrize(("source", "translation", "code", "difference"), TURNED)
+def test_what_says_the_opposite_is_found_in_either_direction(source, translation, code, difference):
     problems = polarity_problems(source, translation, *languages(code))
     assert len(problems) == 1
-    assert found in problems[0]
+    assert difference in problems[0]
 
 
 def test_a_language_without_words_for_negation_is_not_judged():

@@ -161,14 +161,14 @@ def test_numbers_in_words_and_units_are_read_in_the_words_of_each_language(langu
     assert problems(translation, source, language, "en") == []
 
 
-@pytest.mark.parametrize(("language", "source", "translation", "found"), UNFAITHFUL)
-def test_a_changed_number_or_unit_is_found_in_each_language(language, source, translation, found):
-    assert any(found in problem for problem in problems(source, translation, "en", language))
+@pytest.mark.parametrize(("language", "source", "translation", "difference"), UNFAITHFUL)
+def test_a_changed_number_or_unit_is_found_in_each_language(language, source, translation, difference):
+    assert any(difference in problem for problem in problems(source, translation, "en", language))
 
 
-@pytest.mark.parametrize(("source", "translation", "found"), CHANGED)
-def test_a_changed_dose_is_found(source, translation, found):
-    assert any(found in problem for problem in problems(source, translation, "en", "fr"))
+@pytest.mark.parametrize(("source", "translation", "difference"), CHANGED)
+def test_a_changed_dose_is_found(source, translation, difference):
+    assert any(difference in problem for problem in problems(source, translation, "en", "fr"))
 
 
 def test_a_number_can_have_two_readings_where_the_mark_is_ambiguous():

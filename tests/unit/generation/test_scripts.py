@@ -114,7 +114,7 @@ def test_a_faithful_translation_into_another_script_has_no_problem_either_way(co
     ],
 )
 def test_a_number_in_words_is_one_in_every_language_that_has_words_for_numbers(word, code, number):
-    assert [found.number for found in words_of(word, code)] == [number]
+    assert [word_read.number for word_read in words_of(word, code)] == [number]
 
 
 @pytest.mark.parametrize(

@@ -141,8 +141,8 @@ def generator(**changed):
     ],
 )
 def test_a_question_is_accepted_or_rejected_for_its_reason(form, task, changes, reason):
-    given = {**(CHOICE if form is ChoiceQuestion else FACT), **changes}
-    question = form.model_validate({name: given[name] for name in form.model_fields})
+    reply = {**(CHOICE if form is ChoiceQuestion else FACT), **changes}
+    question = form.model_validate({name: reply[name] for name in form.model_fields})
     problem = problem_of(question, TASKS[task], generator(), TEXT)
     assert (problem and problem.reason) == reason
 

@@ -67,7 +67,9 @@ def given(body):
 
 def translated(fields):
     return {
-        name: [{**one, "text": french(one["text"])} for one in value] if isinstance(value, list) else french(value)
+        name: [{**option, "text": french(option["text"])} for option in value]
+        if isinstance(value, list)
+        else french(value)
         for name, value in fields.items()
     }
 
@@ -135,7 +137,7 @@ def test_what_fails_a_check_is_retried_once_then_rejected_with_its_reason(tmp_pa
             7: {**good, "options": entries("Oui", "oui.", "Toujours")},
             9: {
                 **good,
-                "options": [{**one, "label": label} for one, label in zip(good["options"], "AAC", strict=True)],
+                "options": [{**option, "label": label} for option, label in zip(good["options"], "AAC", strict=True)],
             },
             10: {**good, "options": good["options"][::-1]},
             11: {**good, "options": entries("Rein", "Foie", "Cœur")},
@@ -259,11 +261,11 @@ def test_professional_translations_pass_the_check_of_places_and_exchanged_option
     assert len(pairs) > 100
     languages = Languages("en", "fr")
     assert not any(match_of(english, french, languages).exchanged for english, french in pairs)
-    found = 0
+    count = 0
     for english, french in pairs:
         first, second, *others = french.options
-        found += match_of(english, Fields("", options=(second, first, *others)), languages).exchanged
-    assert found >= 0.95 * len(pairs)
+        count += match_of(english, Fields("", options=(second, first, *others)), languages).exchanged
+    assert count >= 0.95 * len(pairs)
 
 
 def test_a_prompt_is_required_where_the_model_takes_instructions(tmp_path):

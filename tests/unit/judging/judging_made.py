@@ -23,7 +23,19 @@ def items(count: int) -> list[Item]:
         )
         for number in range(count)
     ]  # fmt: skip
-    choice = Item("c0", "open", "native", "test", "mcqu", "Choix ?", "", ("a", "b"), (0,), "", "c0")
+    choice = Item(
+        "c0",
+        "open",
+        "native",
+        split="test",
+        task="mcqu",
+        question="Choix ?",
+        context="",
+        options=("a", "b"),
+        gold=(0,),
+        answer="",
+        group="c0",
+    )
     return [*made, choice]
 
 

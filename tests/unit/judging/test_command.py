@@ -83,12 +83,12 @@ async def by_candidate(body, before):
     """Judge by what the candidate says; give label probabilities if asked."""
     text = body["messages"][-1]["content"]
     candidate = text.split("<candidat>\n")[1].split("\n</candidat>")[0]
-    said = {"juste": "1", "faux": "0", "bizarre": "Je ne sais pas"}.get(candidate.split()[0], "1")
+    verdict = {"juste": "1", "faux": "0", "bizarre": "Je ne sais pas"}.get(candidate.split()[0], "1")
     choice = {}
     if body.get("logprobs"):
         top = [{"token": label, "logprob": math.log(p)} for label, p in (("1", 0.75), ("0", 0.05))]
-        choice["logprobs"] = {"content": [{"token": said, "logprob": -0.1, "bytes": None, "top_logprobs": top}]}
-    return Answer(completion(said, **choice))
+        choice["logprobs"] = {"content": [{"token": verdict, "logprob": -0.1, "bytes": None, "top_logprobs": top}]}
+    return Answer(completion(verdict, **choice))
 
 
 def run_judge(server, folder, made, answers, **backend):

@@ -39,7 +39,7 @@ def test_unsure_answers_are_drawn_more_often_and_weigh_less():
         assert name == f"m, {stratum(answers[question])}"
         by_stratum.setdefault(name, []).append(weight)
     assert by_stratum["m, 0.35 to 0.65"][0] < by_stratum["m, below 0.05"][0] / 1.5
-    sizes = {name: sum(f"m, {stratum(one)}" == name for one in answers.values()) for name in by_stratum}
+    sizes = {name: sum(f"m, {stratum(answer)}" == name for answer in answers.values()) for name in by_stratum}
     assert {name: sum(weights) for name, weights in by_stratum.items()} == pytest.approx(sizes), "weights count all"
     assert min(map(len, by_stratum.values())) >= 2
 
@@ -47,11 +47,11 @@ def test_unsure_answers_are_drawn_more_often_and_weigh_less():
 def test_models_share_their_questions_where_the_strata_allow_it():
     both = {model: probabilities(400) for model in ("a", "b")}
     chosen = drawn(both, 100, rank)
-    of_model = {model: {question for one, question in chosen if one == model} for model in both}
+    of_model = {model: {question for of_model, question in chosen if of_model == model} for model in both}
     assert of_model["a"] == of_model["b"], "equal verdicts, equal questions"
     other = {"a": probabilities(400), "b": probabilities(400, seed=2)}
     chosen = drawn(other, 100, rank)
-    of_model = {model: {question for one, question in chosen if one == model} for model in other}
+    of_model = {model: {question for of_model, question in chosen if of_model == model} for model in other}
     assert len(of_model["a"] & of_model["b"]) > 2 * 50 * 50 / 400, "twice what independent draws would share"
 
 
@@ -63,8 +63,8 @@ def test_a_larger_draw_contains_a_smaller_one():
 def test_without_probabilities_the_verdicts_are_the_strata():
     answers = {("s", f"q{n}"): verdict(label=None if n % 10 == 0 else n % 2) for n in range(100)}
     strata = {}
-    for question, one in answers.items():
-        strata.setdefault(stratum(one), []).append(question)
+    for question, answer in answers.items():
+        strata.setdefault(stratum(answer), []).append(question)
     assert set(strata) == {"no verdict", "verdict 0", "verdict 1"}
     numbers = allocation(strata, answers, 20)
     assert sum(numbers.values()) == 20

@@ -58,7 +58,7 @@ def test_verdicts_from_a_file_are_judgements_like_any_other(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "layout", "problem"),
     [
-        (ROWS[1:], {}, "v.jsonl: no verdict on q0; expected one an answer"),
+        (ROWS[1:], {}, "v.jsonl: no verdict on q0; expected one per answer"),
         ([*ROWS, {**ROWS[0], "verdict": "0"}], {}, "line 5: not the verdict on 'q0' of .*line 1; expected one each"),
         (ROWS, {"verdict": "score"}, "line 1: no column 'score'; expected it among model, item, verdict, p"),
         ([{**ROWS[0], "p": "90 %"}, *ROWS[1:]], {"probability": "p"}, "column 'p' is '90 %'; expected a number from 0"),

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import pytest
 from judging_made import PROMPT, items, predictions, shard
 
+from posologie.judging.plan_study import estimated as estimate_of_entry
 from posologie.judging.plan_study import main
-from posologie.judging.plan_study import planned as plan_of_entry
 
 ENDPOINT = {"kind": "openai_endpoint", "model": "a-judge", "key_variable": None}
 LENGTH = 40
@@ -35,37 +35,37 @@ def entry(tmp_path):
 
 
 def test_each_model_is_asked_about_each_open_question_before_it_has_answered(entry):
-    plan = plan_of_entry(entry)
-    assert plan.requests == 3 * 5
-    assert plan.money is not None
-    assert plan.money > 0
-    assert "no model has given yet" in plan.basis
+    estimate = estimate_of_entry(entry)
+    assert estimate.requests == 3 * 5
+    assert estimate.money is not None
+    assert estimate.money > 0
+    assert "no model has given yet" in estimate.basis
 
 
 def test_answers_that_are_there_count_as_long_as_they_are(entry, tmp_path):
-    before = plan_of_entry(entry)
+    before = estimate_of_entry(entry)
     predictions(tmp_path, "base", items(5), {f"q{number}": "mot " * 500 for number in range(5)})
-    after = plan_of_entry(entry)
+    after = estimate_of_entry(entry)
     assert after.requests == before.requests
     characters = 5 * len("mot " * 500)
     assert after.prompt_tokens - before.prompt_tokens == pytest.approx(characters / 4, rel=0.1)
 
 
 def test_only_answers_that_are_not_there_yet_are_bounded_by_what_the_suite_allows(entry, tmp_path):
-    before = plan_of_entry(entry)
+    before = estimate_of_entry(entry)
     references = {f"q{number}": f"Référence {number}" for number in range(5)}
     for name in ("base", "NAT", "SYN"):
         predictions(tmp_path, name, items(5), references)
-    after = plan_of_entry(entry)
+    after = estimate_of_entry(entry)
     assert before.most_tokens - after.most_tokens == 3 * 5 * LENGTH * 4
     assert {**asdict(before), "most_tokens": 0, "basis": ""} == {**asdict(after), "most_tokens": 0, "basis": ""}
     assert "no model has given yet" not in after.basis
 
 
 def test_answers_to_other_questions_count_as_none(entry, tmp_path):
-    before = plan_of_entry(entry)
+    before = estimate_of_entry(entry)
     predictions(tmp_path, "base", items(4), {})
-    assert plan_of_entry(entry) == before
+    assert estimate_of_entry(entry) == before
 
 
 def test_the_plan_of_a_study_names_what_it_cannot_count(entry, capsys):

@@ -67,8 +67,8 @@ def imported(folder, path, ratings, *more):
 def test_every_form_of_a_wide_table_gives_the_same_ratings(tmp_path, suffix):
     table, report = imported(tmp_path, written(tmp_path, suffix), {"columns": COLUMNS, "scale": SCALE})
     assert table.schema.equals(human_schema())
-    found = {(row["candidate"], row["rater"]): row["rating"] for row in table.to_pylist()}
-    assert found == {("Le colibacille", "Anne"): 1, ("Le colibacille", "Bob"): 1, ("Un virus", "Anne"): 0}
+    ratings = {(row["candidate"], row["rater"]): row["rating"] for row in table.to_pylist()}
+    assert ratings == {("Le colibacille", "Anne"): 1, ("Le colibacille", "Bob"): 1, ("Un virus", "Anne"): 0}
     assert (report["answers"], report["questions"], report["answers_without_rating"]) == (2, 1, 1)
     assert report["ratings"] == {"Anne": 2, "Bob": 1}
 
@@ -253,7 +253,7 @@ LONG = "Quel est le traitement de première intention d'une cystite aiguë simpl
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "found"),
+    ("name", "content", "occurs"),
     [
         ("t.json", [{"messages": [{"content": f"Question : {LONG.upper()}  Réponse : A"}]}], {LONG}),
         ("t.jsonl", {"prompt": LONG.replace("é", "e")}, {LONG}),
@@ -263,10 +263,10 @@ LONG = "Quel est le traitement de première intention d'une cystite aiguë simpl
         ("t.csv", f'a,b\n1,"{LONG}"\n', {LONG}),
     ],
 )
-def test_questions_of_a_training_file_are_found(tmp_path, name, content, found):
+def test_questions_of_a_training_file_are_found(tmp_path, name, content, occurs):
     path = tmp_path / name
     path.write_text(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    assert overlap(asked(), [path]).questions == found
+    assert overlap(asked(), [path]).questions == occurs
 
 
 def asked():
@@ -288,10 +288,10 @@ def test_every_file_is_searched_and_says_what_it_holds(tmp_path):
     (folder / "three.csv").write_text("q;r\nQuel est le diagnostic ?;Une grippe\n", encoding="utf-8")
     (folder / "four.json").write_text(json.dumps({"data": [{"q": LONG}, {"q": "La fosfomycine ? Du repos ?"}]}))
     (folder / "LICENSE").write_text("none")
-    found = overlap(asked(), [folder])
-    assert found.questions == {LONG, "Quel est le diagnostic ?"}
-    assert found.triples == {"a0", "a1"}
-    assert {name.removeprefix(f"{folder}/"): entry for name, entry in found.by_file.items()} == {
+    overlaps = overlap(asked(), [folder])
+    assert overlaps.questions == {LONG, "Quel est le diagnostic ?"}
+    assert overlaps.triples == {"a0", "a1"}
+    assert {name.removeprefix(f"{folder}/"): entry for name, entry in overlaps.by_file.items()} == {
         "one.jsonl": {"records": 2, "questions": 1, "triples": 1},
         "deep/two.jsonl.gz": {"records": 1, "questions": 1, "triples": 1},
         "three.csv": {"records": 2, "questions": 1, "triples": 0},

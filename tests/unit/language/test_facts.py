@@ -38,7 +38,7 @@ def test_a_mark_before_three_digits_has_two_readings():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "kinds"),
+    ("first", "other", "kinds"),
     [
         ("À −2,5 DS", "À 2,5 DS", ("numbers",)),
         ("10 mg", "10 g", ("numbers",)),
@@ -55,9 +55,9 @@ def test_a_mark_before_three_digits_has_two_readings():
         ("2.5 mg", "2,5 mg", ()),
     ],
 )
-def test_texts_differ_in_the_facts_that_one_word_reverses(one, other, kinds):
-    assert facts_differ(one, other) == kinds
-    assert facts_differ(other, one) == kinds
+def test_texts_differ_in_the_facts_that_one_word_reverses(first, other, kinds):
+    assert facts_differ(first, other) == kinds
+    assert facts_differ(other, first) == kinds
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_each_language_knows_an_exception(language, text):
 
 
 @pytest.mark.parametrize(
-    ("one", "language", "other", "other_language", "kinds"),
+    ("first", "language", "other", "other_language", "kinds"),
     [
         ("Which drug does not act?", "en", "Quel médicament n'agit pas ?", "fr", ()),
         ("Which drug does not act?", "en", "Quel médicament agit ?", "fr", ("negation",)),
@@ -108,8 +108,8 @@ def test_each_language_knows_an_exception(language, text):
         ("Which is not so?", "en", "Tlamalli 3", "nah", ("numbers",)),
     ],
 )
-def test_facts_are_compared_across_languages(one, language, other, other_language, kinds):
-    assert facts_differ_across(one, language, other, other_language) == kinds
+def test_facts_are_compared_across_languages(first, language, other, other_language, kinds):
+    assert facts_differ_across(first, language, other, other_language) == kinds
 
 
 @pytest.mark.parametrize("language", ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"])

@@ -153,7 +153,7 @@ def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(roo
         ("test", "native", "train"): 1,
     }
     assert facts["twins"]["tests"] == [{"source": "native", "split": "train", "suite": "exam", "items": 1}]
-    assert only(facts, "another right answer").startswith("1 item of the train split")
+    assert only(facts, "a different right answer").startswith("1 item of the train split")
     assert not [text for text in doubts(facts) if "suite exam" in text], "screening removes it"
     reported = look(spec(screening={"mode": "report", "against": ["exam"]}), root)
     assert only(reported, "suite exam").startswith(
@@ -168,12 +168,12 @@ def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(roo
 def test_what_a_mix_takes_is_what_its_draw_takes(root, tmp_path):
     facts = look(spec(), root)
     for name in ("NAT", "BOTH"):
-        wanted = mix_spec(study(), name, 42)
+        whole_spec = mix_spec(study(), name, 42)
         outputs = [str(tmp_path / f"{name}.{part}") for part in ("train", "validation", "json")]
         sources = ("native",) if name == "NAT" else ("native", "other")
         train = [f"{source}={root}/shards/{source}/train.parquet" for source in sources]
         validation = f"native={root}/shards/native/validation.parquet"
-        words = ["--spec", wanted.canonical_json(), "--train", *train, "--validation", validation]
+        words = ["--spec", whole_spec.canonical_json(), "--train", *train, "--validation", validation]
         mixes.main([*words, "--out-train", outputs[0], "--out-validation", outputs[1], "--composition", outputs[2]])
         drawn = read_json(outputs[2])["parts"]
         quotas = {part["part"]: part["taken"] for part in facts["mixes"][name]["parts"]}
@@ -190,12 +190,12 @@ def test_a_mix_that_cannot_be_met_is_a_problem_and_a_part_without_a_seat_a_warni
     facts = look(spec(mixes=mixes), root)
     states = {doubt["text"]: doubt["state"] for doubt in facts["doubts"]}
     much = (
-        "Mix MUCH: 900 items of 'native' asked for, 60 of tasks mcqu+mcq held by native (60); lower the share or the "
+        "Mix MUCH: 900 items of 'native' requested, 60 of tasks mcqu+mcq held by native (60); lower the share or the "
         "size, or repeat items with epochs: {native: 15}."
     )
     assert states[much] == "problem"
     assert states["Mix NONE: the part synthetic gets no item at all."] == "warning"
-    assert any(text.startswith("Mix STRATA: source native: 50 items asked for") for text in states)
+    assert any(text.startswith("Mix STRATA: source native: 50 items requested") for text in states)
     assert not any(str(root) in text or "/tmp/" in text for text in states)
 
 
@@ -283,7 +283,7 @@ def test_whatever_a_shards_report_says_is_shown_and_its_warnings_stand_at_the_to
     assert cells["train.csv · delimiter"] == ";"
     assert cells["evidence · languages · declared"] == "fr"
     silent = " ".join(text for block in reading.blocks if block.kind == "prose" for text in block.paragraphs)
-    assert "(validation, test) say nothing of dialect" in silent
+    assert "(validation, test) do not mention dialect" in silent
 
 
 def test_real_questions_are_counted_as_an_independent_reading_counts_them(real_data, tmp_path):

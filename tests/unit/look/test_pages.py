@@ -117,4 +117,4 @@ def test_a_look_without_any_shard_report_still_works_and_says_what_is_missing(tm
     for file in root.glob("shards/*/*.rejects.parquet"):
         file.unlink()
     text = printed(source_page(look(spec(), root), "native"))
-    assert "(train, validation, test) say nothing of dialect" in re.sub(r"\s+", " ", text)
+    assert "(train, validation, test) do not mention dialect" in re.sub(r"\s+", " ", text)

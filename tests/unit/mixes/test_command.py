@@ -128,12 +128,12 @@ def test_the_validation_set_is_the_same_for_every_mix_and_seed(make_mix, tmp_pat
 
 def test_what_the_data_cannot_meet_is_one_line_that_says_what_is_held(make_mix):
     with pytest.raises(
-        InputError, match=r"mix m: 61 items of 'native' asked for, 60 of tasks mcqu\+mcq held by nat \(60\)"
+        InputError, match=r"mix m: 61 items of 'native' requested, 60 of tasks mcqu\+mcq held by nat \(60\)"
     ):
         make_mix({"counts": {"native": 61}})
-    with pytest.raises(InputError, match=r"stratum mcqu: 101 items asked for, 100 held"):
+    with pytest.raises(InputError, match=r"stratum mcqu: 101 items requested, 100 held"):
         make_mix({"counts": {"trad": 150}, "strata": ["task"], "stratum_shares": {"mcqu": 101, "mcq": 49}})
-    with pytest.raises(InputError, match=r"source trad: 150 items asked for; held in .*: mcqu 100"):
+    with pytest.raises(InputError, match=r"source trad: 150 items requested; held in .*: mcqu 100"):
         make_mix(
             {"counts": {"trad": 150}, "strata": ["task"], "stratum_shares": {"mcqu": 1}, "shortfall": "redistribute"}
         )
@@ -251,11 +251,11 @@ def test_a_repeated_component_gives_fewer_items_more_often(make_mix):
 
 def test_a_mix_may_hold_more_rows_than_items_only_where_it_says_so(make_mix):
     with pytest.raises(
-        InputError, match=r"61 items of 'native' asked for, 60 .*or repeat items with epochs: {native: 2}"
+        InputError, match=r"61 items of 'native' requested, 60 .*or repeat items with epochs: {native: 2}"
     ):
         make_mix({"counts": {"native": 61}})
     assert len(ids(make_mix({"counts": {"native": 61}, "epochs": {"native": 2}}))) == 61
-    with pytest.raises(InputError, match="121 items of 'native' asked for 2 times each"):
+    with pytest.raises(InputError, match="121 items of 'native' requested 2 times each"):
         make_mix({"counts": {"native": 121}, "epochs": {"native": 2}})
 
 

@@ -108,7 +108,7 @@ def test_equal_shares_take_as_many_from_a_small_stratum_as_from_a_large_one(shar
 
 def test_too_few_items_are_told_with_what_is_held(shard):
     path = shard(made_items("s", "native", 4, tasks=("mcqu", "mcq")))
-    with pytest.raises(InputError, match=r"source s: 5 items asked for; held in .*a\.parquet: all 4$"):
+    with pytest.raises(InputError, match=r"source s: 5 items requested; held in .*a\.parquet: all 4$"):
         draw(read_pool("s", path, ("mcqu", "mcq")), 5, 1)
     strata = mix(strata=["task"])
     with pytest.raises(InputError, match=r"a\.parquet: mcq 2, mcqu 2$"):

@@ -62,14 +62,14 @@ def test_a_ratio_beyond_what_a_float_holds_stays_as_it_is():
 
 
 def test_what_a_component_is_called_decides_no_tie():
-    from posologie.mixes.contents import part_counts
+    from posologie.mixes.contents import ingredient_counts
 
     names = {"a": ("native", "translated", "synthetic"), "b": ("z", "y", "x"), "c": ("same", "other", "another")}
     for size in (7, 8, 9, 11):
         counts_of_names = []
         for first, second, third in names.values():
             component_of = {"books": first, "articles": second, "made": third, "exams": second}
-            counts = part_counts(Mix(shares={second: 1, third: 1, first: 1}, size=size), 0, component_of)
+            counts = ingredient_counts(Mix(shares={second: 1, third: 1, first: 1}, size=size), 0, component_of)
             assert list(counts) == [second, first, third], "in the order of their first sources' names"
             counts_of_names.append(list(counts.values()))
         assert counts_of_names[0] == counts_of_names[1] == counts_of_names[2]

@@ -1,6 +1,7 @@
 """How tests write what was read in an answer: letters, `none` or `ambiguous`."""
 
 NONE, AMBIGUOUS = "none", "ambiguous"
+OPTIONS = ("Paracétamol", "Ibuprofène", "Vitamine C", "Amoxicilline", "L'aspirine")
 
 
 def shown(reading):

@@ -32,9 +32,9 @@ def test_what_models_write_is_read_as_a_careful_person_reads_it():
     misread = {}
     for key, entry in REALISTIC.items():
         for family, right, text in entry["answers"]:
-            found = read(text, entry["options"])
-            if shown(found) != right and not (right == NONE and found.outcome == AMBIGUOUS):
-                misread[text] = (key, family, right, shown(found))
+            reading = read(text, entry["options"])
+            if shown(reading) != right and not (right == NONE and reading.outcome == AMBIGUOUS):
+                misread[text] = (key, family, right, shown(reading))
     assert misread.keys() == MISREAD
 
 
@@ -47,8 +47,8 @@ def test_realistic_answers_are_many_and_of_every_language_that_ships():
 @pytest.mark.skipif(not READINGS.is_file(), reason="no ../shared/cases beside the project")
 def test_the_shared_cases_are_read_right():
     for row in map(json.loads, READINGS.read_text(encoding="utf-8").splitlines()):
-        found = read(row["text"], row["options"])
-        assert [shown(found)] == row["right"] or (not row["right"] and not found.labels), row["text"]
+        reading = read(row["text"], row["options"])
+        assert [shown(reading)] == row["right"] or (not row["right"] and not reading.labels), row["text"]
 
 
 def test_ten_languages_say_how_answers_are_worded():

@@ -164,8 +164,8 @@ def test_every_text_it_emits_is_read_as_the_set_it_stands_for(vocabularies, data
     assert move.symbol == END
     assert state.labels
     assert several or len(state.labels) == 1
-    found = reading(family, tokens, options, separator)
-    assert (found.outcome, found.labels) == ("labels", state.labels), written(family, tokens)
+    answer = reading(family, tokens, options, separator)
+    assert (answer.outcome, answer.labels) == ("labels", state.labels), written(family, tokens)
 
 
 @settings(max_examples=200, deadline=None)
@@ -196,15 +196,15 @@ def step(automaton, state, tokens, symbol):
 @pytest.mark.parametrize("options", [2, 3, 4])
 def test_it_emits_all_sets_and_only_once_each_label(family, options):
     automaton = LabelAutomaton(vocabulary(family), options, several=True)
-    waiting, seen, complete = [(automaton.start, ())], {automaton.start}, set()
+    waiting, visited, complete = [(automaton.start, ())], {automaton.start}, set()
     while waiting:
         state, named = waiting.pop()
         for move in automaton.moves(state):
             if move.symbol == END:
                 complete.add(state.labels)
-            elif move.state not in seen:
+            elif move.state not in visited:
                 assert move.state.taken & state.taken == state.taken
-                seen.add(move.state)
+                visited.add(move.state)
                 waiting.append((move.state, named))
     sets = {labels for size in range(1, options + 1) for labels in itertools.combinations(range(options), size)}
     assert complete == sets
@@ -224,8 +224,8 @@ def test_an_answer_ends_with_any_of_the_end_tokens_and_is_never_empty():
     automaton = LabelAutomaton(Vocabulary(token_bytes(tokenizer), ",", ends), 3, several=True)
     assert END not in {move.symbol for move in automaton.moves(automaton.start)}
     state = automaton.moves(automaton.start)[0].state
-    found = {automaton.tokens[move.slot] for move in automaton.moves(state) if move.symbol == END}
-    assert found == set(ends)
+    end_tokens = {automaton.tokens[move.slot] for move in automaton.moves(state) if move.symbol == END}
+    assert end_tokens == set(ends)
 
 
 def test_labels_beyond_the_options_are_not_allowed():
@@ -378,5 +378,5 @@ class TestPublishedProtocol:
         ],
     )
     def test_texts_are_read_as_the_authors_read_them(self, text, labels):
-        found = read_published(text, ("w", "x", "y", "z"))
-        assert (found.labels if found.outcome == "labels" else None) == labels
+        reading = read_published(text, ("w", "x", "y", "z"))
+        assert (reading.labels if reading.outcome == "labels" else None) == labels

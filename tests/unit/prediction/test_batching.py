@@ -39,9 +39,9 @@ def answered(model, requests=REQUESTS, chunk_tokens=700, done=frozenset()):
     return model, answers
 
 
-def equal_but_for_noise(one, other):
-    assert one.keys() == other.keys()
-    for place, answer in one.items():
+def equal_but_for_noise(first, other):
+    assert first.keys() == other.keys()
+    for place, answer in first.items():
         exact, noisy = dataclasses.asdict(answer), dataclasses.asdict(other[place])
         for name in ("label_probabilities", "label_mass"):
             left, right = exact.pop(name), noisy.pop(name)
@@ -216,7 +216,7 @@ def test_a_label_spelt_as_blank_and_letter_has_the_probability_of_both_ways(tiny
             expected.append(float(direct + first[blank] * second[letters[label]]))
         answer = answers[request.place]
         assert answer.label_mass == pytest.approx(sum(expected), abs=1e-6)
-        assert answer.label_probabilities == pytest.approx([one / sum(expected) for one in expected], abs=1e-5)
+        assert answer.label_probabilities == pytest.approx([mass / sum(expected) for mass in expected], abs=1e-5)
 
 
 class TestMemory:

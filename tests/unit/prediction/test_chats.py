@@ -203,7 +203,9 @@ def test_a_thinking_model_answers_after_its_thought_or_not_at_all(tiny):
     assert min(answer.thought_tokens for answer in answers.values()) > 5
     assert min(answer.label_mass for answer in answers.values()) > 0.5
     short = answers_of(model, ChatForm(thinking=True, thought_tokens=4))
-    assert {(one.greedy_text, one.constrained_labels, one.finish) for one in short.values()} == {("", None, "length")}
+    assert {(answer.greedy_text, answer.constrained_labels, answer.finish) for answer in short.values()} == {
+        ("", None, "length")
+    }
 
 
 def test_prompts_longer_than_the_positions_are_refused_or_lose_the_end_of_their_context(tiny):

@@ -158,10 +158,12 @@ class TestOutput:
         monkeypatch.setattr(job, "WINDOW", 7)
         main(arguments(tiny_manifest, shard, tmp_path))
         for suite in SPEC["suites"]:
-            for one, other in zip(rows(written / f"{suite}.parquet"), rows(tmp_path / f"{suite}.parquet"), strict=True):
+            for first, other in zip(
+                rows(written / f"{suite}.parquet"), rows(tmp_path / f"{suite}.parquet"), strict=True
+            ):
                 for name in ("label_probabilities", "label_mass"):
-                    assert one.pop(name) == pytest.approx(other.pop(name), abs=1e-5)
-                assert one == other
+                    assert first.pop(name) == pytest.approx(other.pop(name), abs=1e-5)
+                assert first == other
 
     def test_the_published_protocol_allows_what_the_automaton_forbids(self, written, tiny_manifest, shard, tmp_path):
         suite = {**SPEC["suites"]["mcqa"], "protocol": "published", "permutations": 0}
@@ -169,9 +171,9 @@ class TestOutput:
         published = rows(tmp_path / "mcqa.parquet")
         ours = [row for row in rows(written / "mcqa.parquet") if row["variant"] == "original"]
         assert [row["item"] for row in published] == [row["item"] for row in ours]
-        for one, other in zip(published, ours, strict=True):
-            assert one["label_mass"] == pytest.approx(other["label_mass"], rel=0.5)
-            assert one["generated_tokens"] <= (1 if one["task"] == "mcqu" else 2 * len(one["option_order"]))
+        for theirs, other in zip(published, ours, strict=True):
+            assert theirs["label_mass"] == pytest.approx(other["label_mass"], rel=0.5)
+            assert theirs["generated_tokens"] <= (1 if theirs["task"] == "mcqu" else 2 * len(theirs["option_order"]))
 
 
 class Killed(BaseException):
@@ -183,13 +185,13 @@ class TestResume:
         add = Parts.add
         left = [pieces]
 
-        def added(parts, window, new):
+        def with_column(parts, window, new):
             if not left[0]:
                 raise Killed
             left[0] -= 1
             add(parts, window, new)
 
-        monkeypatch.setattr(Parts, "add", added)
+        monkeypatch.setattr(Parts, "add", with_column)
 
     def count_answered(self, monkeypatch):
         answered = []
@@ -207,17 +209,17 @@ class TestResume:
     def test_finished_chunks_survive_a_kill_and_are_not_answered_again(
         self, written, tiny_manifest, shard, tmp_path, monkeypatch, pieces
     ):
-        given = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
+        words = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
         with monkeypatch.context() as patch:
             self.kill_after(patch, pieces)
             with pytest.raises(Killed):
-                main(given)
+                main(words)
         assert not (tmp_path / "mcqa.parquet").exists()
         kept = [path for path in (tmp_path / "work").rglob("*piece*") if not path.name.startswith(".")]
         assert len(kept) == pieces
         saved = sum(pq.read_metadata(path).num_rows for path in kept)
         answered = self.count_answered(monkeypatch)
-        main(given)
+        main(words)
         assert len(answered) == 66 - saved
         for suite in SPEC["suites"]:
             assert (tmp_path / f"{suite}.parquet").read_bytes() == (written / f"{suite}.parquet").read_bytes()
@@ -253,8 +255,8 @@ class TestResume:
         assert len(answered) == 65
 
     def test_a_real_kill_leaves_no_output_and_the_next_run_the_same_bytes(self, written, tiny_manifest, tmp_path):
-        given = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
-        call = [sys.executable, "-m", "posologie.prediction", *given]
+        words = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
+        call = [sys.executable, "-m", "posologie.prediction", *words]
         with subprocess.Popen(call, env={**os.environ, "PYTHONHASHSEED": "1"}, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 120
             while not list(tmp_path.glob("work/*/window-*-piece-*")) and process.poll() is None:
@@ -263,7 +265,7 @@ class TestResume:
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         assert not list(tmp_path.glob("*.parquet"))
-        main(given)
+        main(words)
         for suite in SPEC["suites"]:
             assert (tmp_path / f"{suite}.parquet").read_bytes() == (written / f"{suite}.parquet").read_bytes()
 
@@ -299,13 +301,13 @@ class TestSelection:
         write_parquet(other, items_to_table([make_item(90), make_item(80)]))
         shards = {"demo": [other, shard]}
         selection = select("b", Benchmark(source="demo"), shards, 3, tmp_path / "scratch.arrow")
-        found = [item.id for item in selection.items(0, len(selection))]
-        assert found == self.ids([*range(20), 80, 90])
+        ids = [item.id for item in selection.items(0, len(selection))]
+        assert ids == self.ids([*range(20), 80, 90])
 
 
-def refused(message, *given, **changed):
+def refused(message, *words, **changed):
     with pytest.raises(InputError, match=message):
-        main(arguments(*given, **changed))
+        main(arguments(*words, **changed))
 
 
 def with_benchmark(**benchmark):
@@ -338,10 +340,10 @@ class TestBadInput:
         refused("no such file", tiny_manifest, shard, tmp_path)
 
     def test_outputs_that_are_not_the_suites(self, tiny_manifest, shard, tmp_path):
-        given = arguments(tiny_manifest, shard, tmp_path)
-        given[given.index("--predictions") + 1] = f"other={tmp_path / 'x.parquet'}"
+        words = arguments(tiny_manifest, shard, tmp_path)
+        words[words.index("--predictions") + 1] = f"other={tmp_path / 'x.parquet'}"
         with pytest.raises(InputError, match="--predictions oeq other: expected the suites mcqa oeq"):
-            main(given)
+            main(words)
 
     def test_half_an_adapter_and_an_empty_chunk(self, tiny_manifest, shard, tmp_path):
         refused("expected both or neither", tiny_manifest, shard, tmp_path, extra=("--adapter-weights", "x"))

@@ -35,8 +35,8 @@ def served(logprobs=True, structured=True):
     async def behaviour(body, _):
         extra = {}
         if "response_format" in body:
-            wanted = body["response_format"]["json_schema"]["schema"]["properties"]["labels"]
-            text = json.dumps({"labels": ["C", "A"] if wanted["type"] == "array" else "D"})
+            schema = body["response_format"]["json_schema"]["schema"]["properties"]["labels"]
+            text = json.dumps({"labels": ["C", "A"] if schema["type"] == "array" else "D"})
             text = text if structured else "no JSON"
         elif "Choix de réponses" in body["messages"][-1]["content"]:
             text = "La réponse est B."
@@ -155,9 +155,9 @@ def test_replies_are_kept_when_some_fail_and_only_these_are_asked_again(tmp_path
 def test_the_published_masks_need_a_local_model(tmp_path):
     suites = {"s": {"benchmarks": {"all": {"source": "demo"}}, "protocol": "published"}}
     spec = {"model": "m", "suites": suites, "prompting": {}, "seed": 3, "backend": {"model": "m"}}
-    given = ["--items", "demo=x", "--predictions", "s=x", "--run", "s=x", "--work", str(tmp_path)]
+    words = ["--items", "demo=x", "--predictions", "s=x", "--run", "s=x", "--work", str(tmp_path)]
     with pytest.raises(InputError, match="masks need a local model"):
-        main(["--backend", "openai_endpoint", "--spec", json.dumps(spec), *given])
+        main(["--backend", "openai_endpoint", "--spec", json.dumps(spec), *words])
 
 
 @pytest.mark.parametrize(

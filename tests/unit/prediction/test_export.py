@@ -70,13 +70,13 @@ def test_likelihoods_are_those_under_the_full_vocabulary(folder):
     for variant in ("original", "permuted-1"):
         for sample in samples(folder, f"all_{variant}_labels"):
             row = rows[sample["doc"]["id"], variant]
-            found = [float(likelihood) for likelihood, _ in sample["filtered_resps"]]
-            assert sum(map(math.exp, found)) == pytest.approx(row["label_mass"])
-            assert sample["resps"] == [[one] for one in sample["filtered_resps"]]
+            likelihoods = [float(likelihood) for likelihood, _ in sample["filtered_resps"]]
+            assert sum(map(math.exp, likelihoods)) == pytest.approx(row["label_mass"])
+            assert sample["resps"] == [[response] for response in sample["filtered_resps"]]
             assert sample["target"] == str(row["gold"][0])
-            assert sample["acc"] == float(found.index(max(found)) == row["gold"][0])
-            arguments = [sample["arguments"][f"gen_args_{number}"] for number in range(len(found))]
-            assert [one["arg_1"] for one in arguments] == list(LABELS[: len(found)])
+            assert sample["acc"] == float(likelihoods.index(max(likelihoods)) == row["gold"][0])
+            arguments = [sample["arguments"][f"gen_args_{number}"] for number in range(len(likelihoods))]
+            assert [argument["arg_1"] for argument in arguments] == list(LABELS[: len(likelihoods)])
             assert arguments[0]["arg_0"].endswith("<|im_start|>assistant\n")
             for label, option in enumerate(sample["doc"]["choices"]):
                 assert f"({LABELS[label]}) {option}" in arguments[0]["arg_0"]
@@ -158,26 +158,26 @@ def test_exported_samples_come_back_as_the_same_answers(folder, tmp_path):
     first, again = (pq.read_table(path / "s.parquet").to_pylist() for path in (folder, tmp_path))
     same = ("item", "variant", "option_order", "gold", "greedy_text", "greedy_outcome", "greedy_labels")
     assert [[row[name] for name in same] for row in again] == [[row[name] for name in same] for row in first]
-    for one, other in zip(first, again, strict=True):
-        if one["task"] == "mcqu":
-            assert other["label_probabilities"] == pytest.approx(one["label_probabilities"], abs=1e-6)
-            assert other["constrained_labels"] == one["constrained_labels"]
+    for earlier, other in zip(first, again, strict=True):
+        if earlier["task"] == "mcqu":
+            assert other["label_probabilities"] == pytest.approx(earlier["label_probabilities"], abs=1e-6)
+            assert other["constrained_labels"] == earlier["constrained_labels"]
 
 
 def logs(folder):
     """Return Inspect's logs by the name of the task."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "logs").iterdir()]
-    return {log["eval"]["task"]: log for log in found}
+    logs_read = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "logs").iterdir()]
+    return {log["eval"]["task"]: log for log in logs_read}
 
 
 def test_a_log_of_inspect_holds_each_question_with_answer_and_score(folder):
     rows = {(row["item"], row["variant"]): row for row in pq.read_table(folder / "s.parquet").to_pylist()}
-    found = logs(folder)
-    assert sorted(found) == [
+    logs_made = logs(folder)
+    assert sorted(logs_made) == [
         f"all_{variant}_{way}" for variant in ("original", "permuted-1") for way in ("constrained", "greedy")
     ]
-    assert [len(found[f"all_original_{way}"]["samples"]) for way in ("greedy", "constrained")] == [9, 7]
-    for task, log in found.items():
+    assert [len(logs_made[f"all_original_{way}"]["samples"]) for way in ("greedy", "constrained")] == [9, 7]
+    for task, log in logs_made.items():
         way = task.rpartition("_")[2]
         right = 0
         for sample in log["samples"]:

@@ -20,9 +20,9 @@ def all_alone(model, texts):
     return torch.stack([alone(model, text) for text in texts])
 
 
-def close(one, other):
-    assert one.shape == other.shape
-    assert torch.allclose(one, other, atol=2e-5, rtol=1e-4), (one - other).abs().max()
+def close(first, other):
+    assert first.shape == other.shape
+    assert torch.allclose(first, other, atol=2e-5, rtol=1e-4), (first - other).abs().max()
 
 
 class TestTrees:
@@ -43,8 +43,8 @@ class TestTrees:
     def test_bins_hold_everything_once_and_overflow_only_for_what_is_too_large(self):
         sizes = [5, 90, 40, 30, 30, 20, 150, 1]
         filled = bins(sizes, 100)
-        assert sorted(number for one in filled for number in one) == list(range(len(sizes)))
-        assert all(sum(sizes[number] for number in one) <= 100 or len(one) == 1 for one in filled)
+        assert sorted(number for row in filled for number in row) == list(range(len(sizes)))
+        assert all(sum(sizes[number] for number in row) <= 100 or len(row) == 1 for row in filled)
         assert len(filled) == 4
 
 

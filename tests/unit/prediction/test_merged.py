@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from posologie.models.load import load_model
 from posologie.prediction.__main__ import main as predict
-from posologie.prediction.blending import Ingredient, blend
+from posologie.prediction.blending import WeightedModel, blend
 from posologie.prediction.merged import main as predict_merged
 from posologie.prediction.model import merged
 from posologie.records.files import read_json, write_json, write_parquet
@@ -55,8 +55,8 @@ def trained(manifest, folder, number, method="dora"):
     return folder
 
 
-def ingredient(share, folder):
-    return Ingredient(share, folder / "adapter_model.safetensors", folder / "adapter_config.json")
+def weighted(share, folder):
+    return WeightedModel(share, folder / "adapter_model.safetensors", folder / "adapter_config.json")
 
 
 def logits(network):
@@ -73,7 +73,7 @@ def own(manifest, folder):
 def test_one_model_at_share_1_answers_as_it_does_alone(tiny_manifest, tmp_path, method):
     folder = trained(tiny_manifest, tmp_path / "one", 1, method)
     expected = logits(own(tiny_manifest, folder))
-    torch.testing.assert_close(logits(blend(fresh(tiny_manifest), [ingredient(1.0, folder)])), expected)
+    torch.testing.assert_close(logits(blend(fresh(tiny_manifest), [weighted(1.0, folder)])), expected)
     assert float((expected - logits(fresh(tiny_manifest))).abs().max()) > 0.01
 
 
@@ -94,15 +94,15 @@ def test_the_changes_of_whole_weights_are_added_up(tiny_manifest, tmp_path, meth
     folders = [trained(tiny_manifest, tmp_path / str(number), number, method) for number in (1, 2)]
     start = fresh(tiny_manifest).state_dict()
     alone = [own(tiny_manifest, folder).state_dict() for folder in folders]
-    found = blend(fresh(tiny_manifest), [ingredient(0.3, folders[0]), ingredient(0.7, folders[1])]).state_dict()
+    state = blend(fresh(tiny_manifest), [weighted(0.3, folders[0]), weighted(0.7, folders[1])]).state_dict()
     for name, base in start.items():
         expected = base + 0.3 * (alone[0][name] - base) + 0.7 * (alone[1][name] - base)
-        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-5, msg=name)
+        torch.testing.assert_close(state[name], expected, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_a_rank_keeps_the_best_approximation_of_each_change(tiny_manifest, tmp_path):
     folders = [trained(tiny_manifest, tmp_path / str(number), number) for number in (1, 2)]
-    parts = [ingredient(0.5, folder) for folder in folders]
+    parts = [weighted(0.5, folder) for folder in folders]
     start = fresh(tiny_manifest).state_dict()
     exact, cut, whole = (blend(fresh(tiny_manifest), parts, rank).state_dict() for rank in (None, 3, 32))
     name = "model.layers.0.mlp.up_proj.weight"
@@ -119,8 +119,8 @@ def test_an_adapter_of_another_backbone_is_refused(tiny_manifest, tmp_path):
     tensors = load_file(folder / "adapter_model.safetensors")
     renamed = {key.replace("layers.1.", "layers.7."): tensor for key, tensor in tensors.items()}
     save_file(renamed, folder / "adapter_model.safetensors")
-    with pytest.raises(InputError, match=r"21 of its tensors have no place in the backbone, such as .*layers\.7"):
-        blend(fresh(tiny_manifest), [ingredient(1.0, folder)])
+    with pytest.raises(InputError, match=r"21 of its tensors do not exist in the backbone, such as .*layers\.7"):
+        blend(fresh(tiny_manifest), [weighted(1.0, folder)])
 
 
 SPEC = {

@@ -50,9 +50,9 @@ def test_a_merged_adapter_answers_as_an_attached_one(tiny_manifest, tmp_path, us
     assert not isinstance(model.network, PeftModel)
     assert not any("lora" in name for name, _ in model.network.named_parameters())
     with torch.no_grad():
-        found = model.network(input_ids=IDS).logits
+        logits = model.network(input_ids=IDS).logits
         plain = load(tiny_manifest, "float32").network(input_ids=IDS).logits
-    assert torch.allclose(found, expected, atol=1e-4)
+    assert torch.allclose(logits, expected, atol=1e-4)
     assert not torch.allclose(plain, expected, atol=1e-2)
 
 
@@ -62,8 +62,8 @@ def test_in_bfloat16_the_merge_is_rounded_once(tiny_manifest, tmp_path):
     # the rounded backbone, merged without further rounding
     exact = load_model(tiny_manifest.parent, precision="bfloat16", device="cpu").float()
     exact = merged(exact, weights, config).state_dict()
-    found = merged(load_model(tiny_manifest.parent, precision="bfloat16", device="cpu"), weights, config)
-    for name, weight in found.state_dict().items():
+    network = merged(load_model(tiny_manifest.parent, precision="bfloat16", device="cpu"), weights, config)
+    for name, weight in network.state_dict().items():
         assert weight.dtype == torch.bfloat16
         assert torch.equal(weight, exact[name].to(torch.bfloat16)), name
 
@@ -80,8 +80,8 @@ def test_a_fully_trained_backbone_answers_with_its_own_weights(tiny_manifest, tm
     save_file(state, weights)
     write_json(config, {"method": "full", "base_model_name_or_path": "tiny"})
     with torch.no_grad():
-        found = load(tiny_manifest, "float32", weights, config).network(input_ids=IDS).logits
-    assert torch.allclose(found, expected, atol=1e-5)
+        logits = load(tiny_manifest, "float32", weights, config).network(input_ids=IDS).logits
+    assert torch.allclose(logits, expected, atol=1e-5)
     save_file({"no.such.weight": torch.zeros(2), **state}, weights)
     with pytest.raises(InputError, match="0 tensors missing, 1 unknown; expected the weights of this backbone"):
         load(tiny_manifest, "float32", weights, config)

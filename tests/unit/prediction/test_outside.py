@@ -1,4 +1,4 @@
-"""Answers that somebody else's program wrote become predictions like any other."""
+"""Answers that another program wrote become predictions like any other."""
 
 import csv
 import json
@@ -50,17 +50,17 @@ def jsonl(path, rows):
 
 
 def lm_eval(number, text=None, likelihoods=None, letters=True, **doc):
-    one = item(number)
-    told = [[[str(one), "False"]] for one in likelihoods or ()]
+    question_item = item(number)
+    responses = [[[str(likelihood), "False"]] for likelihood in likelihoods or ()]
     asked = {
         f"gen_args_{place}": {
             "arg_0": "prompt",
-            "arg_1": f" {'ABCDE'[place]}" if letters else one.options[place],
+            "arg_1": f" {'ABCDE'[place]}" if letters else question_item.options[place],
         }
-        for place in range(len(told))
+        for place in range(len(responses))
     }
-    doc = doc or {"id": one.id}
-    resps = [[text]] if text is not None else told
+    doc = doc or {"id": question_item.id}
+    resps = [[text]] if text is not None else responses
     return {"doc_id": number, "doc": doc, "arguments": asked, "resps": resps, "filtered_resps": ["x"], "filter": "none"}
 
 
@@ -99,9 +99,9 @@ def test_two_answers_to_one_item_are_refused_unless_they_are_the_same(tmp_path):
 
 def test_answers_can_be_matched_by_the_questions_text(tmp_path):
     rows = [{"q": f" {item(number).question}\n", "answer": text} for number, text in TEXTS.items()]
-    found, _ = imported(tmp_path, jsonl(tmp_path / "a.jsonl", rows), question="q")
+    table, _ = imported(tmp_path, jsonl(tmp_path / "a.jsonl", rows), question="q")
     expected, _ = imported(tmp_path, jsonl(tmp_path / "b.jsonl", records()))
-    assert {key: row["greedy_text"] for key, row in found.items()} == {
+    assert {key: row["greedy_text"] for key, row in table.items()} == {
         key: row["greedy_text"] for key, row in expected.items()
     }
 

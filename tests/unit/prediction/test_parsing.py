@@ -3,11 +3,9 @@
 import time
 
 import pytest
-from readings import AMBIGUOUS, NONE, shown
+from readings import AMBIGUOUS, NONE, OPTIONS, shown
 
 from posologie.prediction.parsing import is_bare_label, read
-
-OPTIONS = ("Paracétamol", "Ibuprofène", "Vitamine C", "Amoxicilline", "L'aspirine")
 
 # text → letters, or none, or ambiguous; five options as above.
 CASES = [
@@ -90,6 +88,10 @@ CASES = [
     ("A,C,", "AC"),
     ("A, C, et", "AC"),
     ("(A", "A"),
+    ("Only (A", "A"),
+    ("Réponse: (B", "B"),
+    ("[d]", "D"),
+    ("a/c", "AC"),
     ("1) A, C", "AC"),
     ("Question 1 : B", "B"),
     # letters that run together
@@ -318,6 +320,14 @@ def test_the_table_is_large_and_names_no_text_twice():
         ("Oui", ("Oui", "Non"), "A"),
         ("oui", ("Oui", "Non", "Peut-être"), "A"),
         ("Non.", ("Oui", "Non"), "B"),
+        ("Oui, non", ("Oui", "Non"), "AB"),
+        ("Oui, non, peut-être", ("Oui", "Non", "Peut-être"), AMBIGUOUS),
+        ("B 12", ("10", "12"), "B"),
+        ("C 12", ("10", "12"), NONE),
+        ("B Ne pas traiter", ("Traiter", "Ne pas traiter"), "B"),
+        ("A) Foie, B) Rein", ("Foie", "Rein", "Rate"), "AB"),
+        ("A) Foie, B) Rein, C) Rate", ("Foie", "Rein", "Rate"), AMBIGUOUS),
+        ("A. Foie\nB. Rein\nC. Rate", ("Foie", "Rein", "Rate"), AMBIGUOUS),
         ("Aucune de ces réponses", ("Rougeole", "Aucune de ces réponses"), "B"),
         ("Toutes les réponses", ("Rougeole", "Rubéole", "Toutes les réponses"), "C"),
         ("12 mg", ("10 mg", "12 mg"), "B"),
@@ -327,6 +337,8 @@ def test_the_table_is_large_and_names_no_text_twice():
         ("I think the answer is J", tuple(f"option {n}" for n in range(10)), "J"),
         ("Z", tuple(f"option {n}" for n in range(26)), "Z"),
         ("C", ("x", "y"), NONE),
+        ("L'angine d'effort", ("La goutte", "L’angine d’effort"), "B"),
+        ("Rougeole grave", ("Rubéole", "Rougeole \n grave"), "B"),
         ("E. coli", ("S. aureus", "E. coli"), "B"),
         ("A. E. coli", ("E. coli", "S. aureus"), "A"),
     ],

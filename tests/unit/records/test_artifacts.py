@@ -30,9 +30,9 @@ def outputs():
 
 
 def test_every_output_of_every_rule_is_in_the_table():
-    found = [(rule, path) for rule, path in outputs() if not path.startswith(PASSING)]
-    assert len(found) > 40, "the rules are read"
-    for rule, path in found:
+    declared = [(rule, path) for rule, path in outputs() if not path.startswith(PASSING)]
+    assert len(declared) > 40, "the rules are read"
+    for rule, path in declared:
         kind = kind_of(re.sub(r"\{(\w+)\}", r"\1", path))
         assert kind is not None, (rule, path)
         named = re.sub(r"\{\w+\}", "x", rule)

@@ -2,10 +2,10 @@ from posologie.records.items import ancestors, descent, document_descent, publis
 
 
 def test_a_text_hash_is_the_same_whatever_the_blanks_and_the_order_of_options():
-    one = text_hash("Which  drug?", "", ("Aspirin", "Heparin"))
-    assert one == text_hash(" Which drug? ", "", ("Heparin", "Aspirin"))
-    assert one != text_hash("Which drug?", "", ("Aspirin", "Warfarin"))
-    assert one != text_hash("Which drugs?", "", ("Aspirin", "Heparin"))
+    expected = text_hash("Which  drug?", "", ("Aspirin", "Heparin"))
+    assert expected == text_hash(" Which drug? ", "", ("Heparin", "Aspirin"))
+    assert expected != text_hash("Which drug?", "", ("Aspirin", "Warfarin"))
+    assert expected != text_hash("Which drugs?", "", ("Aspirin", "Heparin"))
 
 
 def test_what_is_made_from_an_item_names_it_and_all_that_it_was_made_from():

@@ -134,7 +134,7 @@ def test_an_option_order_depends_on_item_variant_and_seed():
     usual = orders()
     # Two independent orders of five options are the same with probability 1/120.
     for other in (orders(variant="permuted-2"), orders(seed=43), orders(prefix="another ")):
-        assert sum(one == same for one, same in zip(usual, other, strict=True)) < 12
+        assert sum(order == same for order, same in zip(usual, other, strict=True)) < 12
 
 
 def test_an_open_question_without_context_is_its_text_alone_and_its_answer_the_reference():

@@ -52,8 +52,8 @@ MAPPED = PublishedNames(
 
 
 def value(names, model=("smollm2", "NAT"), suite="mcqa", measure=EM, variants="original", cell=WHOLE):
-    found = Comparison(FILE, names).value(model, suite, measure, variants, cell)
-    return None if found is None else (found.value, found.aggregate)
+    printed = Comparison(FILE, names).value(model, suite, measure, variants, cell)
+    return None if printed is None else (printed.value, printed.aggregate)
 
 
 def test_names_of_ours_are_compared_with_the_names_that_they_are_mapped_to():

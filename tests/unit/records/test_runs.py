@@ -11,12 +11,12 @@ SPEC = TrainingSpec.model_validate({"backbone": "tiny", "mix": "NAT", "seed": 1,
 
 
 def test_a_record_holds_spec_hashes_code_and_what_the_stage_counted(tmp_path):
-    given = tmp_path / "given"
-    given.write_text("given")
-    Run("training", SPEC, {"train": given}).write(tmp_path / "run.json", updates=3)
+    folder = tmp_path / "given"
+    folder.write_text("given")
+    Run("training", SPEC, {"train": folder}).write(tmp_path / "run.json", updates=3)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["spec"]["mix"] == "NAT"
     assert record["updates"] == 3
     assert record["code"] == digest("posologie.training")
-    assert record["inputs"]["train"] == {"file": str(given), "sha256": sha256_of_file(given)}
+    assert record["inputs"]["train"] == {"file": str(folder), "sha256": sha256_of_file(folder)}
     assert record["seconds"] >= 0

@@ -25,9 +25,9 @@ def test_a_name_that_could_leave_its_folder_is_refused(name):
 
 
 def test_equal_specs_have_equal_json_whatever_the_order_of_their_keys():
-    one = Mix(shares={"native": 1, "synthetic": 2}, size=10)
+    mix = Mix(shares={"native": 1, "synthetic": 2}, size=10)
     two = Mix(size=10, shares={"synthetic": 2, "native": 1})
-    assert one.canonical_json() == two.canonical_json()
+    assert mix.canonical_json() == two.canonical_json()
 
 
 def test_a_spec_survives_its_json():

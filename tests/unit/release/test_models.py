@@ -61,9 +61,9 @@ def test_experts_that_are_one_tensor_when_loaded_are_merged_in_the_loaded_model(
     job = SimpleNamespace(options=SimpleNamespace(weights=tmp_path / "all.safetensors", config=tmp_path / "all.json"))
     safetensors.torch.save_file(network.state_dict(), job.options.weights)
     job.options.config.write_text('{"method": "full"}', encoding="utf-8")
-    found = load_model(merged(job, manifest, tmp_path).parent, precision="float32", device="cpu")
+    model = load_model(merged(job, manifest, tmp_path).parent, precision="float32", device="cpu")
     for name, parameter in network.state_dict().items():
-        assert torch.equal(found.state_dict()[name], parameter)
+        assert torch.equal(model.state_dict()[name], parameter)
 
 
 @pytest.fixture
@@ -100,8 +100,8 @@ def test_shards_precision_and_names_are_the_backbones(job, sharded, tmp_path):
 
 def test_merging_twice_gives_the_same_bytes(job, backbone, tmp_path):
     done = job().run()
-    one, two = (merged(done, backbone, tmp_path / name).parent for name in ("one", "two"))
-    for path in one.iterdir():
+    first, two = (merged(done, backbone, tmp_path / name).parent for name in ("one", "two"))
+    for path in first.iterdir():
         assert path.read_bytes() == (two / path.name).read_bytes()
 
 
@@ -110,7 +110,7 @@ def test_an_adapter_of_another_backbone_is_refused_and_nothing_is_left(job, back
     tensors = safetensors.torch.load_file(done.options.weights)
     renamed = {key.replace("layers.1.", "layers.7."): tensor for key, tensor in tensors.items()}
     safetensors.torch.save_file(renamed, done.options.weights)
-    with pytest.raises(InputError, match=r"21 of its tensors have no place .*layers\.7"):
+    with pytest.raises(InputError, match=r"21 of its tensors do not exist .*layers\.7"):
         merged(done, backbone, tmp_path)
     wider = {key: torch.cat([tensor] * 2, -1) if "lora_A" in key else tensor for key, tensor in tensors.items()}
     safetensors.torch.save_file(wider, done.options.weights)

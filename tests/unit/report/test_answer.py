@@ -38,7 +38,9 @@ TRAD = replace(NAT, arm="TRAD", value=-0.87, low=-2.5, high=0.9, p_adjusted=0.31
 BEST = "mcqa,all,all,item_weighted,em,constrained,original,b"
 
 
-def said(tmp_path, *effects, composition=(), attribution=(), best=(), compute=(), leakage=(), surface=(), margin=None):
+def answer_of(
+    tmp_path, *effects, composition=(), attribution=(), best=(), compute=(), leakage=(), surface=(), margin=None
+):
     """Return the answer to these effects, its catches by name, and the sentences of other sections."""
     tables = []
     for name, header, rows in (
@@ -75,20 +77,20 @@ def said(tmp_path, *effects, composition=(), attribution=(), best=(), compute=()
 
 def test_the_first_sentence_names_the_set_that_cannot_be_told_from_the_best(tmp_path):
     rows = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},TRAD,0,1,-6.2,0.3,,,", f"{BEST},SYN,0,0,-12.5,0,,,"]
-    told = said(tmp_path, NAT, TRAD, SYN, best=rows)
-    assert told.answer == (
-        "NAT and TRAD cannot be distinguished from the best of 3 mixes: NAT came out first, "
+    section = answer_of(tmp_path, NAT, TRAD, SYN, best=rows)
+    assert section.answer == (
+        "NAT and TRAD cannot be distinguished from the best of 3 mixes: NAT ranked first, "
         "and is at most 1.3 points worse "
-        "than the best. Against the base model NAT gains +3.1 points; corrected for its having been chosen, +2.4 (95 % "
+        "than the best. Against the base model NAT gains +3.1 points; corrected for the choice, +2.4 (95 % "
         "interval +0.6 to +4.9), in exact match, constrained decoding over 1,200 questions; p < 0.001 after correction "
         "for 3 comparisons."
     )
-    assert told.counts == (
+    assert section.counts == (
         "Of 3 mixes, 1 is better than base (NAT +3.1), 1 is worse than base (SYN −7.5), 1 is not settled: effects "
         "below about 2.5 points would usually go undetected."
     )
-    assert list(told.catches) == ["Questions", "Contamination"]
-    assert told.catches["Questions"] == (
+    assert list(section.catches) == ["Questions", "Contamination"]
+    assert section.catches["Questions"] == (
         "1,200 answered by every model; effects below about 2.5 points would usually go undetected."
     )
 
@@ -105,24 +107,24 @@ def test_the_answer_says_whose_verdict_rests_on_leaked_items(tmp_path):
         for items, bounds in zip(("all", "without_leaked"), sides, strict=True)
     ]
     rows += ["mcqa,mcqu,b/SYN/seed-1,gain,leaked,1.0,9.0", "mcqa,mcqu,b/SYN/seed-1,score,all,40.0,50.0"]
-    assert said(tmp_path, NAT, TRAD, SYN, leakage=rows).catches["Contamination"] == (
-        "Leaving out the tested items that a mix trained on changes whether its gain over base has an interval above "
-        "or below 0: b/NAT/seed-1 on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
+    assert answer_of(tmp_path, NAT, TRAD, SYN, leakage=rows).catches["Contamination"] == (
+        "Leaving out the tested items that a mix trained on changes whether the interval of its gain "
+        "over base excludes 0: b/NAT/seed-1 on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
     )
     settled = [row.replace("-1.2,3.9", "0.2,3.9").replace("0.1,3.0", "-0.1,3.0") for row in rows]
-    assert "trained on" not in said(tmp_path, NAT, TRAD, SYN, leakage=settled).catches["Contamination"]
+    assert "trained on" not in answer_of(tmp_path, NAT, TRAD, SYN, leakage=settled).catches["Contamination"]
 
 
 def test_a_lone_best_mix_is_called_the_best(tmp_path):
     rows = [f"{BEST},NAT,1,1,0,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,0,-12.5,0,,,"]
-    assert said(tmp_path, NAT, SYN, best=rows).answer.startswith(
+    assert answer_of(tmp_path, NAT, SYN, best=rows).answer.startswith(
         "NAT is the best of 2 mixes. Against the base model NAT gains +3.1 points; corrected"
     )
 
 
 def test_without_a_settled_gain_no_mix_is_said_to_help(tmp_path):
-    assert said(tmp_path, TRAD, SYN).answer == (
-        "No mix is shown to help: TRAD came out first and differs from the base model by −0.9 points (95 % interval "
+    assert answer_of(tmp_path, TRAD, SYN).answer == (
+        "No mix is shown to help: TRAD ranked first and differs from the base model by −0.9 points (95 % interval "
         "−2.5 to +0.9), in exact match, constrained decoding over 1,200 questions; p = 0.310 after correction for 3 "
         "comparisons."
     )
@@ -131,71 +133,71 @@ def test_without_a_settled_gain_no_mix_is_said_to_help(tmp_path):
 def test_mixes_that_tie_are_all_said_to_have_come_out_first(tmp_path):
     tie = replace(NAT, arm="SYN")
     rows = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,1,-6.2,0.3,,,", f"{BEST},TRAD,0,1,-6.2,0.3,,,"]
-    assert said(tmp_path, NAT, tie, TRAD, best=rows).answer.startswith(
-        "NAT, SYN and TRAD cannot be distinguished from the best of 3 mixes: NAT and SYN came out first alike, and NAT "
+    assert answer_of(tmp_path, NAT, tie, TRAD, best=rows).answer.startswith(
+        "NAT, SYN and TRAD cannot be distinguished from the best of 3 mixes: NAT and SYN tied for first, and NAT "
         "is at most 1.3 points worse than the best. Against the base model NAT gains"
     )
-    unsure = [replace(one, verdict="not settled") for one in (NAT, tie)]
-    assert said(tmp_path, *unsure).answer.startswith(
-        "No mix is shown to help: NAT and SYN came out first alike; NAT gains +3.1 points"
+    unsure = [replace(effect, verdict="not settled") for effect in (NAT, tie)]
+    assert answer_of(tmp_path, *unsure).answer.startswith(
+        "No mix is shown to help: NAT and SYN tied for first; NAT gains +3.1 points"
     )
 
 
 def test_a_margin_of_nothing_is_not_told(tmp_path):
     rows = [f"{BEST},NAT,1,1,-0.04,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,1,-6.2,0.3,,,"]
-    assert "2 mixes: NAT came out first. Against" in said(tmp_path, NAT, SYN, best=rows).answer
+    assert "2 mixes: NAT ranked first. Against" in answer_of(tmp_path, NAT, SYN, best=rows).answer
 
 
 def test_mixes_that_score_as_base_does_are_said_to(tmp_path):
     nothing = replace(TRAD, value=0.0, low=None, high=None, detectable=0.0)
-    told = said(tmp_path, nothing, replace(nothing, arm="SYN"))
-    assert told.answer == (
+    section = answer_of(tmp_path, nothing, replace(nothing, arm="SYN"))
+    assert section.answer == (
         "No mix is shown to help: all 2 mixes score exactly as the base model does, in exact match, constrained "
         "decoding over 1,200 questions."
     )
-    assert told.counts == "None of the 2 mixes differs clearly from the base model."
-    assert said(tmp_path, replace(TRAD)).counts == (
+    assert section.counts == "None of the 2 mixes differs clearly from the base model."
+    assert answer_of(tmp_path, replace(TRAD)).counts == (
         "The mix does not differ clearly from the base model; effects below about 2.5 points would usually go "
         "undetected."
     )
-    assert told.catches["Questions"] == "1,200 answered by every model."
-    assert "the mix scores exactly as the base model does" in said(tmp_path, nothing).answer
+    assert section.catches["Questions"] == "1,200 answered by every model."
+    assert "the mix scores exactly as the base model does" in answer_of(tmp_path, nothing).answer
 
 
 def test_a_mix_that_helps_is_named_where_another_came_out_first(tmp_path):
     first = replace(NAT, arm="SYN", value=4.0, low=-1.0, high=9.0, p_adjusted=0.2, verdict="not settled")
-    assert said(tmp_path, NAT, first).answer.startswith(
-        "NAT +3.1 is shown to help, although not with the highest score: SYN came out first and gains"
+    assert answer_of(tmp_path, NAT, first).answer.startswith(
+        "NAT +3.1 is shown to help, although not with the highest score: SYN ranked first and gains"
     )
 
 
 def test_a_lone_mix_is_not_compared_with_others(tmp_path):
-    assert said(tmp_path, replace(TRAD, family_size=1)).answer.startswith(
+    assert answer_of(tmp_path, replace(TRAD, family_size=1)).answer.startswith(
         "The mix is not shown to help: TRAD differs from the base model by −0.9 points (95 % interval"
     )
-    assert said(tmp_path, replace(TRAD, family_size=1)).answer.endswith("p = 0.310.")
+    assert answer_of(tmp_path, replace(TRAD, family_size=1)).answer.endswith("p = 0.310.")
 
 
 def test_a_p_value_at_its_floor_says_how_many_draws_set_it(tmp_path):
     floor = 1 / 10_001
-    assert said(tmp_path, replace(NAT, p_adjusted=floor)).answer.endswith(
+    assert answer_of(tmp_path, replace(NAT, p_adjusted=floor)).answer.endswith(
         "3 comparisons (the smallest p that 10,000 draws can show)."
     )
-    assert "smallest p" not in said(tmp_path, replace(NAT, p_adjusted=floor, family_size=1)).answer, (
+    assert "smallest p" not in answer_of(tmp_path, replace(NAT, p_adjusted=floor, family_size=1)).answer, (
         "a single comparison has no draws behind it"
     )
-    assert "smallest p" not in said(tmp_path, replace(NAT, p_adjusted=2 * floor)).answer
+    assert "smallest p" not in answer_of(tmp_path, replace(NAT, p_adjusted=2 * floor)).answer
 
 
 def test_equivalence_is_told_with_its_margin(tmp_path):
     assert (
-        said(tmp_path, replace(TRAD, verdict="equivalent"), margin=1.5).counts
+        answer_of(tmp_path, replace(TRAD, verdict="equivalent"), margin=1.5).counts
         == "Of 1 mix, 1 is equivalent to base, within 1.5 points (TRAD −0.9)."
     )
 
 
 def test_verdicts_on_adapters_say_what_seeds_would_undo_them(tmp_path):
-    assert said(tmp_path, replace(NAT, about="adapters", undone_by=1.36)).catches["Seeds"] == (
+    assert answer_of(tmp_path, replace(NAT, about="adapters", undone_by=1.36)).catches["Seeds"] == (
         "These verdicts are about the trained adapters, not about the mixes: seeds were not repeated. A standard "
         "deviation between seeds of this many points would undo them: NAT 1.4."
     )
@@ -203,7 +205,7 @@ def test_verdicts_on_adapters_say_what_seeds_would_undo_them(tmp_path):
 
 def test_what_would_settle_an_open_verdict_is_said_with_its_hours(tmp_path):
     hours = ["training,b/TRAD/seed-1,2.5", "prediction,b/TRAD/seed-1,0.5"]
-    assert said(tmp_path, replace(TRAD, seeds=4, items=2000), compute=hours).settling == (
+    assert answer_of(tmp_path, replace(TRAD, seeds=4, items=2000), compute=hours).settling == (
         "What would settle this: a difference of 0.9 points, as TRAD shows, would be found with 80 % power by 3 more "
         "seeds of each mix (about 9.0 hours) or 800 more questions."
     )
@@ -211,21 +213,23 @@ def test_what_would_settle_an_open_verdict_is_said_with_its_hours(tmp_path):
 
 def test_what_else_weakens_the_verdicts_is_a_catch_of_its_own_and_said_once(tmp_path):
     weak = "for these trained adapters; too few clusters"
-    told = said(tmp_path, replace(NAT, note=weak), replace(SYN, note="too few clusters; demonstration: n too small"))
-    assert told.catches["Also"] == "Too few clusters."
-    assert "Also" not in said(tmp_path, replace(NAT, note="for these trained adapters")).catches
+    section = answer_of(
+        tmp_path, replace(NAT, note=weak), replace(SYN, note="too few clusters; demonstration: n too small")
+    )
+    assert section.catches["Also"] == "Too few clusters."
+    assert "Also" not in answer_of(tmp_path, replace(NAT, note="for these trained adapters")).catches
 
 
 def test_contamination_is_counted_by_mix_and_suite_or_said_not_to_be_known(tmp_path):
     held = [f"{mix},{seed},train,all,all,all,5,100,9" for mix in ("NAT", "SYN") for seed in (1, 2)]
-    assert said(tmp_path, NAT).catches["Contamination"].startswith("Not audited")
+    assert answer_of(tmp_path, NAT).catches["Contamination"].startswith("Not audited")
 
     def audit(matches):
         for mix in ("NAT", "SYN"):
             for seed in (1, 2):
                 items = pa.array(matches if (mix, seed) == ("SYN", 2) else [], pa.string())
                 write_parquet(tmp_path / "leakage" / mix / f"seed-{seed}" / "mcqa.parquet", pa.table({"item": items}))
-        return said(tmp_path, NAT, composition=held).catches["Contamination"]
+        return answer_of(tmp_path, NAT, composition=held).catches["Contamination"]
 
     assert audit([]) == "No training item matches a tested one, in 2 mixes."
     assert audit(["a", "a", "b"]) == "Training items that match tested ones: 2 of SYN (mcqa)."
@@ -250,30 +254,32 @@ def test_a_dose_stands_beside_the_best_set_where_a_surface_predicts(tmp_path):
         ]
 
     best = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},TRAD,0,1,-6.2,0.3,,,", f"{BEST},SYN,0,0,-12.5,0,,,"]
-    first, dose = said(tmp_path, NAT, TRAD, SYN, best=best, surface=surface(1)).sentences
+    first, dose = answer_of(tmp_path, NAT, TRAD, SYN, best=best, surface=surface(1)).sentences
     assert first == (
-        "NAT and TRAD cannot be distinguished from the best of 3 trained mixes; NAT came out first and gains +2.4 "
-        "(95 % interval +0.6 to +4.9) points over the base model, corrected for its having been chosen, n = 1,200."
+        "NAT and TRAD cannot be distinguished from the best of 3 trained mixes; NAT ranked first and gains +2.4 "
+        "(95 % interval +0.6 to +4.9) points over the base model, corrected for the choice, n = 1,200."
     )
     assert dose == (
         "Give 60 % native, 40 % translated: the expected exact match, constrained decoding is 46.2 % (95 % interval "
         "44.1 to 48.3), 6.2 points above the base model; mixes with native 40 to 90 % may be as good."
     )
-    assert len(said(tmp_path, NAT, best=best, surface=surface(0)).sentences) == 1, "a surface that predicts nothing"
+    assert len(answer_of(tmp_path, NAT, best=best, surface=surface(0)).sentences) == 1, (
+        "a surface that predicts nothing"
+    )
     alone = [f"{BEST},NAT,1,1,0,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,0,-12.5,0,,,"]
-    lone = said(tmp_path, NAT, SYN, best=alone, surface=surface(1)).sentences[0]
+    lone = answer_of(tmp_path, NAT, SYN, best=alone, surface=surface(1)).sentences[0]
     assert lone.startswith("NAT is the best of 2 trained mixes and gains +2.4 (95 % interval +0.6 to +4.9) points")
-    lost = said(tmp_path, TRAD, surface=surface(1)).sentences[0]
+    lost = answer_of(tmp_path, TRAD, surface=surface(1)).sentences[0]
     assert lost.startswith("The mix is not shown to help: TRAD differs from the base model by −0.9 points (95 % ")
 
 
 def test_provenances_are_compared_by_what_the_mixes_hold_and_not_by_their_names(tmp_path):
-    one = replace(NAT, arm="first")
+    first = replace(NAT, arm="first")
     two = replace(SYN, arm="second", low=None, high=None)
     held = ["first,42,train,native,all,all,5,100,9", "second,42,train,synthetic,all,all,5,100,9",
             "NAT,42,train,native,all,all,3,60,9", "NAT,42,train,synthetic,all,all,2,40,9"]  # fmt: skip
     assert (
-        said(tmp_path, one, two, NAT, composition=held).added
+        answer_of(tmp_path, first, two, NAT, composition=held).added
         == "Alone, against base (with 95 % intervals): native data +3.1 [+1.0, +5.3], synthetic data −7.5."
     )
 
@@ -281,7 +287,7 @@ def test_provenances_are_compared_by_what_the_mixes_hold_and_not_by_their_names(
 def test_an_attribution_says_what_each_provenance_adds_largest_first(tmp_path):
     rows = [f"mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley,{term},%,{value},,"
             for term, value in (("native", 1.25), ("synthetic", -2), ("translated", 4))]  # fmt: skip
-    assert said(tmp_path, NAT, attribution=rows).added == (
+    assert answer_of(tmp_path, NAT, attribution=rows).added == (
         "Averaged over all ways of adding them, in points: translated data +4.0, native data +1.2, synthetic data −2.0."
     )
 
@@ -292,21 +298,21 @@ def test_a_study_without_contrasts_has_no_answer():
 
 def test_an_attribution_by_a_linear_surface_is_said_to_be_one(tmp_path):
     row = "mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley_linear,native,%,1.5,,"
-    assert said(tmp_path, NAT, attribution=[row]).added.startswith(
+    assert answer_of(tmp_path, NAT, attribution=[row]).added.startswith(
         "Averaged over all ways of adding them, by a linear surface through the mixes, in points"
     )
 
 
 def test_intervals_of_what_components_add_are_told_where_there_are_any(tmp_path):
     row = "mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley,native,%,1.25,-0.5,3"
-    assert said(tmp_path, NAT, attribution=[row]).added == (
+    assert answer_of(tmp_path, NAT, attribution=[row]).added == (
         "Averaged over all ways of adding them, in points with 95 % intervals: native data +1.2 [−0.5, +3.0]."
     )
 
 
 def test_nothing_is_said_to_settle_a_difference_of_nothing_or_what_enough_seeds_and_items_are_there_for(tmp_path):
-    assert said(tmp_path, replace(TRAD, value=0.01, items=2000)).settling == ""
-    assert said(tmp_path, replace(TRAD, seeds=1, items=1200)).settling == ""
+    assert answer_of(tmp_path, replace(TRAD, value=0.01, items=2000)).settling == ""
+    assert answer_of(tmp_path, replace(TRAD, seeds=1, items=1200)).settling == ""
 
 
 def test_effects_on_no_items_at_all_have_no_answer(tmp_path):

@@ -14,6 +14,7 @@ from posologie.report.evidence import ranks
 from posologie.report.page import embedded
 from posologie.report.spec import BrowserSpec
 from posologie.running.errors import InputError
+from posologie.running.seals import Identity, seal_path, write_seal
 from simulated import with_evidence, write_browsed
 
 
@@ -89,6 +90,13 @@ def test_data_of_a_small_study_stand_in_the_page_and_end_no_script(simulated, tm
     words = _arguments(tmp_path / "words.js", "words")[0]
     pages = [items[at : at + 10] for at in range(0, 48, 10)]
     assert json.loads(text) == {"index": index, "words": words, "pages": pages}
+    files = [tmp_path / name for name in ("index.js", "words.js", *(f"{number}.js" for number in range(5)))]
+    write_seal(files, Identity("posologie.report.browser", "code", {}), {}, {})
+    assert embedded(tmp_path / "index.js", 48) == text
+    (tmp_path / "4.js").write_text((tmp_path / "4.js").read_text().replace("question", "Question"))
+    with pytest.raises(InputError, match=r"4\.js: truncated or altered after it was made"):
+        embedded(tmp_path / "index.js", 48)
+    seal_path(files).unlink()
     (tmp_path / "0.js").write_text("something else")
     with pytest.raises(InputError, match=r"0\.js: not a file of the item browser"):
         embedded(tmp_path / "index.js", 48)

@@ -66,8 +66,14 @@ def test_scopes_and_columns_stand_in_the_order_of_declaration(own):
     assert list(held) == ["all", *OWN]
     inputs = Inputs(own.report, own.root)
     shown = components_of(inputs, mixes(inputs))
-    assert [one.title for one in shown] == ["textbook", "Exam questions", "forum", "synthetic-a", "synthetic-b"]
-    assert [one.colour for one in shown] == ["blue", "wine", "vermillion", "green", "purple"]
+    assert [component.title for component in shown] == [
+        "textbook",
+        "Exam questions",
+        "forum",
+        "synthetic-a",
+        "synthetic-b",
+    ]
+    assert [component.colour for component in shown] == ["blue", "wine", "vermillion", "green", "purple"]
 
 
 def test_figures_and_page_show_titles_and_colours(own):
@@ -98,7 +104,7 @@ def test_a_name_changes_no_number(own, tmp_path):
             named = NAMED if table != "contrasts" else ("scope",)
             row |= {column: back.get(row[column], row[column]) for column in named if column in row}
             if "family" in row:
-                row["family"] = FAMILY.sub(lambda found: " and ".join(back[name] for name in found[0].split(" and ")),
+                row["family"] = FAMILY.sub(lambda match: " and ".join(back[name] for name in match[0].split(" and ")),
                                            row["family"])  # fmt: skip
         assert ours == theirs, table
 
@@ -114,7 +120,7 @@ def test_colours_are_told_apart_with_every_common_form_of_colour_blindness():
 
 def test_components_beyond_the_palette_have_another_texture():
     shown = Shown.of(completed({f"c{number}": Component() for number in range(30)}))
-    looks = {(one.colour, hatch(number)) for number, one in enumerate(shown)}
+    looks = {(component.colour, hatch(number)) for number, component in enumerate(shown)}
     assert len(looks) == 24, "twelve colours, with a second texture for each"
 
 

@@ -35,8 +35,8 @@ def tables(tmp_path):
         spec = ReportSpec(study="s", demonstration=demonstration, mixes=("NAT",), models=models, suites=("mcqa",),
                           tables=("composition",))  # fmt: skip
         blocks = section(Inputs(spec, tmp_path), None).blocks
-        found = [block for block in blocks if hasattr(block, "rows")]
-        return {block.title: [[cell.text for cell in row] for row in block.rows] for block in found}
+        tables = [block for block in blocks if hasattr(block, "rows")]
+        return {block.title: [[cell.text for cell in row] for row in block.rows] for block in tables}
 
     return run
 

@@ -106,10 +106,14 @@ def test_every_value_is_the_title_of_its_mark_in_a_drawing_that_is_valid_xml(sim
     marks = {}
     for path in sorted((simulated.root / "figures").glob("*.svg")):
         tree = ElementTree.parse(path)
-        found = [one for one in tree.iter() if one.get("class") == "mark"]
-        marks[path.stem] = {one.find("{*}title").text: one for one in found}
-    said = marks["effects"]["SYN, all items: −15.0 points [−37.9, +7.9]; not settled"]
-    assert (said.get("data-row"), said.get("data-parts"), said.get("data-value")) == ("SYN", "synthetic", "-15.0")
+        elements = [element for element in tree.iter() if element.get("class") == "mark"]
+        marks[path.stem] = {mark.find("{*}title").text: mark for mark in elements}
+    attributes = marks["effects"]["SYN, all items: −15.0 points [−37.9, +7.9]; not settled"]
+    assert (attributes.get("data-row"), attributes.get("data-parts"), attributes.get("data-value")) == (
+        "SYN",
+        "synthetic",
+        "-15.0",
+    )
     assert "NAT-SYN: 50 % synthetic" in marks["answer"]
     assert "ALL: 8 items, native" in marks["composition"]
     assert all(marks.values()), "no figure without marks"
@@ -121,9 +125,9 @@ def test_titles_of_mixes_are_text_in_a_drawing(tmp_path):
     style.point(panel, 1.5, 0, None, None, mark=style.Mark("</title><script>", "x", ("n",), 1.5))
     style.write(figure, tmp_path / "drawn")
     tree = ElementTree.parse(tmp_path / "drawn.svg")
-    titles = [one.find("{*}title").text for one in tree.iter() if one.get("class") == "mark"]
+    titles = [element.find("{*}title").text for element in tree.iter() if element.get("class") == "mark"]
     assert sorted(titles) == ["</title><script>", 'a <b> & "c"']
-    places = [one.get("data-place").split() for one in tree.iter() if one.get("class") == "panel"]
+    places = [element.get("data-place").split() for element in tree.iter() if element.get("class") == "panel"]
     assert [len(place) for place in places] == [6], "where the axis of values begins and ends"
 
 
@@ -168,7 +172,9 @@ def test_a_drawing_with_a_script_is_refused(tmp_path):
         inlined(bad, "bad", "")
 
 
-def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trained_on(own_study, tmp_path):
+@pytest.fixture
+def calibration(own_study, tmp_path):
+    """A function that draws a judge against people and returns the SVG; the judge was trained on one answer."""
     root, spec = own_study
     columns = "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,value,low,high,level,interval,note"
     rows = ["doctor,judge,strict,human,pooled,pearson,3,3,1,0.6,0.1,0.9,0.95,percentile,"]
@@ -178,9 +184,31 @@ def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trai
     verdicts = [{"answer": name, "excluded": name == "d", "label": 1, "probability": 0.7} for name in "abcd"]
     write_parquet(root / "judgements" / "strict" / "calibration" / "doctor.parquet", pa.Table.from_pylist(verdicts))
     spec = spec.model_copy(update={"tables": ("agreement",)})
-    figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
-    assert "strict (n = 3)" in (tmp_path / "drawn" / "calibration.svg").read_text()
+
+    def draw():
+        figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
+        return (tmp_path / "drawn" / "calibration.svg").read_text()
+
+    return draw
+
+
+def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trained_on(calibration, tmp_path):
+    drawn = calibration()
+    assert "strict (n = 3)" in drawn
+    marks = re.findall('<g class="mark" data-row="(.)"><title>(.*?)</title>', drawn)
+    assert marks == [
+        ("a", "a: people 0.00, strict 0.70"),
+        ("b", "b: people 0.00, strict 0.70"),
+        ("c", "c: people 1.00, strict 0.70"),
+    ]
     assert "Pearson r" in (tmp_path / "drawn" / "agreement.svg").read_text()
+
+
+def test_dots_of_more_answers_than_can_be_told_apart_are_not_marked(calibration, monkeypatch):
+    monkeypatch.setattr(scores, "_MOST_MARKED", 2)
+    drawn = calibration()
+    assert "strict (n = 3)" in drawn
+    assert 'class="mark"' not in drawn
 
 
 def boxes(figure, texts):
@@ -195,9 +223,9 @@ def test_a_title_that_would_reach_into_the_next_panel_is_broken_into_lines():
         panel.plot([0, 1], [0, 1])
     style.fitted(figure)
     figure.draw_without_rendering()
-    found = boxes(figure, [panel.set_title(panel.get_title(loc="left")) for panel in panels])
-    assert all(left.x1 < right.x0 for left, right in pairwise(found))
-    assert found[-1].x1 <= figure.bbox.x1
+    titles = boxes(figure, [panel.set_title(panel.get_title(loc="left")) for panel in panels])
+    assert all(left.x1 < right.x0 for left, right in pairwise(titles))
+    assert titles[-1].x1 <= figure.bbox.x1
     assert panels[0].get_title(loc="left").replace("\n", " ") == "exam questions of the last ten years (n = 1,200)"
 
 

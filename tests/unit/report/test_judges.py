@@ -50,9 +50,9 @@ def rated(own_study):
 
 
 def tables_of(root, spec):
-    found = section(Inputs(spec, root), {})
-    assert found is not None
-    return {block.id: block for block in found.blocks if block.kind == "table"}
+    blocks = section(Inputs(spec, root), {})
+    assert blocks is not None
+    return {block.id: block for block in blocks.blocks if block.kind == "table"}
 
 
 def texts(table):
@@ -74,7 +74,7 @@ def test_judges_are_shown_at_matched_length_for_every_model(rated):
     assert ["1", "8", "41.5", "33.2", "–", "0.42"] in [row[2:] for row in texts(table)]
     (bounds,) = {cell.interval for row in table.rows for cell in row if cell.note}
     assert bounds == "[0.0, 60.0]", "bounds stand where there is no value"
-    assert table.caption.endswith("Twice the words change the score by +2.5 points [+1.0, +4.0]. † many missing.")
+    assert table.caption.endswith("Doubling the words changes the score by +2.5 points [+1.0, +4.0]. † many missing.")
 
 
 CORRECTED = (
@@ -160,8 +160,8 @@ def test_no_table_of_steering_answers_where_no_answer_may_steer(rated):
 
 def test_a_configured_judge_that_the_rule_does_not_choose_is_told_at_the_top(rated):
     root, spec = rated
-    told = mismatches(Inputs(spec, root))
-    assert told == [
+    text = mismatches(Inputs(spec, root))
+    assert text == [
         "On doctors the judge that agrees best with people is small (r = 0.61); "
         "large judged the answers (judging.chosen)."
     ]

@@ -82,10 +82,10 @@ def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which
     root, spec = own_study
     monkeypatch.setattr(page, "commit", lambda: "0123456789ab+")
     head = re.search(r'<dl class="head">(.*?)</dl>', page_of(root, spec), re.DOTALL).group(1)
-    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
-    assert told.pop("Program").endswith(", commit 0123456789ab+")
-    assert told.pop("Cost").endswith(" minutes on the CPU")
-    assert told == {
+    described = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
+    assert described.pop("Program").endswith(", commit 0123456789ab+")
+    assert described.pop("Cost").endswith(" minutes on the CPU")
+    assert described == {
         "Backbone": "tiny",
         "Trained": "7 mixes of 24 items",
         "Tested": "mcqa 40 items and oeq 8 items",
@@ -167,14 +167,14 @@ def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(ow
         facts = json.loads(record.read_text())
         facts["spec"] = {**facts["spec"], "suites": {"oeq": {"max_new_tokens": 32}}}
         record.write_text(json.dumps(facts))
-    assert "rest on runs that are not alike" not in page_of(root, spec)
+    assert "rest on runs that differ from each other" not in page_of(root, spec)
     facts["spec"]["suites"]["oeq"]["max_new_tokens"] = 8
     record.write_text(json.dumps(facts))
     assert "prediction: the recipe differs: " in page_of(root, spec)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "warning"),
     [
         ({"libraries": {"python": "3.11.7", "torch": "2.12.0"}}, "training: torch differs: 2.13.0 for "),
         ({"code": "another code"}, "training: the code differs: "),
@@ -183,14 +183,14 @@ def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(ow
         ({"hardware": {"gpus": [{"name": "H100"}]}}, "training: the processor differs: CPU for "),
     ],
 )
-def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, told):
+def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, warning):
     root, spec = own_study
-    assert "rest on runs that are not alike" not in page_of(root, spec)
+    assert "rest on runs that differ from each other" not in page_of(root, spec)
     record = root / "adapters" / "tiny" / "SYN" / "seed-42" / "run.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     text = page_of(root, spec)
-    assert "rest on runs that are not alike" in text
-    notice = re.search(rf"<li>({re.escape(told)}.*?)</li>", text).group(1)
+    assert "rest on runs that differ from each other" in text
+    notice = re.search(rf"<li>({re.escape(warning)}.*?)</li>", text).group(1)
     assert notice.endswith("for SYN.")
 
 
@@ -206,7 +206,7 @@ def test_accepted_changes_of_code_are_shown_with_their_reason(own_study):
 
 def test_flips_between_batches_and_halved_chunks_are_told(own_study):
     root, spec = own_study
-    assert "No prompt was computed once more by itself" in page_of(root, spec)
+    assert "No prompt was computed again on its own" in page_of(root, spec)
     for name, prompts, flipped in (("base", 64, 1), ("SYN/seed-42", 36, 2)):
         for suite in spec.suites:  # the suites of one job state the whole job
             record = root / "predictions" / "tiny" / name / f"{suite}.run.json"
@@ -214,21 +214,21 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
             facts = {"started": "2026-01-01T00:00:00", "recomputed_alone": audit, "chunk_halvings": flipped}
             record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert "100 prompts of 2 jobs were computed once more without a batch: 3 had another likeliest label" in text
+    assert "100 prompts of 2 jobs were computed again without a batch: 3 had a different most probable label" in text
     assert "(3.0 %)" in text
     assert re.search(r"Memory ran out in 2 of \d+ prediction jobs; chunks were halved 3 times", text)
 
 
 def test_constrained_answers_of_a_served_model_are_named_beside_those_of_local_ones(own_study):
     root, spec = own_study
-    said = "Not all constrained answers come from the automaton of local models"
-    assert said not in page_of(root, spec)
+    sentence = "Not all constrained answers come from the automaton of local models"
+    assert sentence not in page_of(root, spec)
     record = root / "predictions" / "tiny" / "base" / "mcqa.run.json"
     facts = {"constrained_answers": {"first_token": 5, "json_schema": 3}}
     record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert text.count(said) >= 2, "in the caption of the table, and where predictions are explained"
-    assert "by the likeliest label of the first token or a JSON schema" in text
+    assert text.count(sentence) >= 2, "in the caption of the table, and where predictions are explained"
+    assert "by the most probable label of the first token or a JSON schema" in text
 
 
 def test_every_table_of_choice_scores_names_labels_that_are_not_the_automatons(own_study):
@@ -249,9 +249,9 @@ def test_every_table_of_choice_scores_names_labels_that_are_not_the_automatons(o
     section = scores.section(inputs, {})
     choice = [block for block in section.blocks if block.kind == "table" and block.file.endswith("mcqa.csv")]
     assert len(choice) > 1
-    said = "Not all constrained answers come from the automaton of local models: "
+    sentence = "Not all constrained answers come from the automaton of local models: "
     named = next(arm.name for arm in inputs.arms if arm.model == best)
-    assert all(f"{said}{named} by the log-likelihoods of labels or options." in table.caption for table in choice)
+    assert all(f"{sentence}{named} by the log-likelihoods of labels or options." in table.caption for table in choice)
     assert "with labels by the log-likelihoods of labels or options" in scores.highest(inputs, "mcqa")
 
 

@@ -27,9 +27,9 @@ def test_only_methods_that_were_used_are_cited(simulated, paper):
     assert not {"liu2024dora", "schuirmann1987", "angelopoulos2023", "zhang2020", "peterson2002"} & set(paper.keys)
     fewer = simulated.report.model_copy(update={"tables": ("composition", "mcqa")})
     few = Inputs(fewer, simulated.root)
-    found = paper_of(few, comparisons(few))
-    assert not {"hothorn2008", "shapley1953", "hsu1984", "lin2004"} & set(found.keys)
-    assert found.rows == ()
+    methods = paper_of(few, comparisons(few))
+    assert not {"hothorn2008", "shapley1953", "hsu1984", "lin2004"} & set(methods.keys)
+    assert methods.rows == ()
 
 
 def test_the_recipe_of_the_run_records_is_told(inputs, simulated):
@@ -51,9 +51,11 @@ def test_the_recipe_of_the_run_records_is_told(inputs, simulated):
 
 def test_what_is_not_greedy_or_not_known_is_told(inputs, simulated):
     odd = Inputs(simulated.report, simulated.root)
-    added = {"tiny/NAT/seed-42": {"temperature": 0.7}, "tiny/SYN/seed-42": {"form": "lm_eval"}}
+    differing = {"tiny/NAT/seed-42": {"temperature": 0.7}, "tiny/SYN/seed-42": {"form": "lm_eval"}}
     odd.__dict__["runs"] = [
-        dataclasses.replace(run, facts={**run.facts, "spec": {**run.facts["spec"], **added.get(run.model.name, {})}})
+        dataclasses.replace(
+            run, facts={**run.facts, "spec": {**run.facts["spec"], **differing.get(run.model.name, {})}}
+        )
         for run in inputs.runs
     ]
     text = " ".join(paper_of(odd, []).paragraphs)
@@ -106,6 +108,13 @@ def test_every_citation_has_an_entry_and_is_named_by_author_and_year(paper):
     assert cited_as("posologie") == "The Posologie authors 2026"
 
 
+def test_every_entry_is_cited_by_something(repository):
+    sources = (repository / "workflow/posologie").rglob("*.py")
+    cited = {key for path in sources for key in re.findall(r"\b[a-z]+\d{4}\w*", path.read_text(encoding="utf-8"))}
+    keys = set(re.findall(r"^@\w+\{(\w+),", read_template("methods.bib"), re.MULTILINE))
+    assert keys - cited == {"posologie"}, "the program itself is cited in every text"
+
+
 def test_texts_of_the_study_are_no_markup(paper):
     hostile = r"\input{/etc/passwd} & 5 % of $x_1^2 | <script> *a* [@b]" + "\n# head"
     odd = Paper("x", ("A text [@wilson1927].",), ("model",), ((hostile,),), hostile, (Point("Prompts", hostile),))
@@ -121,10 +130,10 @@ def test_texts_of_the_study_are_no_markup(paper):
 
 
 def test_the_page_has_the_text_with_author_and_year_and_the_files(inputs):
-    found = section(inputs, comparisons(inputs))
-    text = " ".join(paragraph for block in found.blocks if block.kind == "prose" for paragraph in block.paragraphs)
+    blocks = section(inputs, comparisons(inputs))
+    text = " ".join(paragraph for block in blocks.blocks if block.kind == "prose" for paragraph in block.paragraphs)
     assert "(Searle et al. 1992)" in text
     assert "[@" not in text
-    assert [block.title for block in found.blocks if block.kind == "source"] == [
+    assert [block.title for block in blocks.blocks if block.kind == "source"] == [
         "Markdown (methods.md)", "LaTeX (methods.tex)", "BibTeX (methods.bib)",
     ]  # fmt: skip

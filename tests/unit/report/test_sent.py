@@ -54,8 +54,8 @@ def tokens_of(chats, items):
 def test_a_few_frames_give_back_every_prompt_of_every_order(sent, chats):
     items = [make_item(number) for number in range(9)]
     items += [make_item(20, context="Une toux."), make_item(21, source="english", context="A cough.")]
-    found = sent.prompts([record(item) for item in items], [ORDERS] * len(items), tokens_of(chats, items))
-    for item, [prompts] in zip(items, found, strict=True):
+    rendered = sent.prompts([record(item) for item in items], [ORDERS] * len(items), tokens_of(chats, items))
+    for item, [prompts] in zip(items, rendered, strict=True):
         for order, kept in zip(ORDERS, prompts, strict=True):
             assert isinstance(kept, int)
             expected = chats.shown(chats.prompt(chat(item, order, PROMPTING)))

@@ -34,9 +34,9 @@ def test_names_and_counts_are_put_in_words():
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "said"),
+    ("value", "low", "high", "sentence"),
     [
-        ("", "", "", "cannot be said: all of them score the same in one of the two orders"),
+        ("", "", "", "under permutation: in one of the two orders all of them score the same"),
         ("nan", "", "", "cannot be said"),
         ("1", "0.2", "1", "The models keep their ranking under permutation (Kendall's τ = 1.00 [0.20, 1.00])."),
         ("0.62", "0.2", "0.9", "tend to score higher under permutation (Kendall's τ = 0.62 [0.20, 0.90])."),
@@ -50,32 +50,32 @@ def test_names_and_counts_are_put_in_words():
         ("0.4", "", "", "The models are not shown to keep their ranking under permutation (Kendall's τ = 0.40)."),
     ],
 )
-def test_the_ranking_under_permutation_is_said_to_be_kept_only_where_it_is(value, low, high, said):
-    assert said in ranking_kept(row(value=value, low=low, high=high))
+def test_the_ranking_under_permutation_is_said_to_be_kept_only_where_it_is(value, low, high, sentence):
+    assert sentence in ranking_kept(row(value=value, low=low, high=high))
 
 
 @pytest.mark.parametrize(
-    ("prompts", "flipped", "halvings", "said"),
+    ("prompts", "flipped", "halvings", "sentence"),
     [
-        (0, 0, 0, "No prompt was computed once more by itself: models answered in float32"),
-        (1, 0, 0, "1 prompt of 1 job was computed once more without a batch: none had another likeliest label"),
-        (64, 0, 0, "64 prompts of 1 job were computed once more without a batch: none had another likeliest label"),
-        (64, 2, 0, "2 had another likeliest label than in the batch (3.1 %): near-ties"),
+        (0, 0, 0, "No prompt was computed again on its own: models answered in float32"),
+        (1, 0, 0, "1 prompt of 1 job was computed again without a batch: none had a different most probable label"),
+        (64, 0, 0, "64 prompts of 1 job were computed again without a batch: none had a different most probable label"),
+        (64, 2, 0, "2 had a different most probable label than in the batch (3.1 %): near-ties"),
         (64, 2, 1, "Memory ran out in 1 of 1 prediction job; chunks were halved 1 time in all"),
     ],
 )
-def test_what_batches_change_is_counted(prompts, flipped, halvings, said):
+def test_what_batches_change_is_counted(prompts, flipped, halvings, sentence):
     audit = {"prompts": prompts, "likeliest_label_flipped": flipped}
     facts = {"stage": "prediction", "started": "now", "recomputed_alone": audit, "chunk_halvings": halvings}
     record = SimpleNamespace(model=SimpleNamespace(name="b/base"), facts=facts)
     study = SimpleNamespace(runs=[record], arms=[], rows=lambda table, **cells: [])
     (text,) = bias.flipped_labels(study).paragraphs
-    assert said in text
+    assert sentence in text
     assert ("Memory" in text) is bool(halvings)
 
 
 @pytest.mark.parametrize(
-    ("gpu_hours", "energies", "said"),
+    ("gpu_hours", "energies", "sentence"),
     [
         (0, ["", ""], "2 jobs took 1.00 hours, none of them on a GPU."),
         (1, ["", ""], "2 jobs took 1.00 hours, 1.00 of GPUs. No GPU's energy counter could be read."),
@@ -83,12 +83,12 @@ def test_what_batches_change_is_counted(prompts, flipped, halvings, said):
         (1, [0.25, 0.5], "GPUs took 0.75 kWh in the 2 jobs whose counters could be read."),
     ],
 )
-def test_what_the_study_cost_is_told_for_what_was_measured(tmp_path, gpu_hours, energies, said):
+def test_what_the_study_cost_is_told_for_what_was_measured(tmp_path, gpu_hours, energies, sentence):
     common = dict.fromkeys(("model", "stage", "suites", "peak_memory_gb", "peak_gpu_memory_gb", "trained_tokens",
                             "prompt_tokens", "generated_tokens", "gpu", "cpus", "processor"), "")  # fmt: skip
     rows = [row(**common, hours=0.5, gpu_hours=gpu_hours / 2, energy_kwh=energy) for energy in energies]
     (total,) = training.compute_section(inputs(tmp_path, compute=rows), None).blocks[0].paragraphs
-    assert total.endswith(said)
+    assert total.endswith(sentence)
 
 
 def agreeing(rater, n=100):
@@ -97,37 +97,39 @@ def agreeing(rater, n=100):
 
 def test_agreement_with_people_is_said_to_rest_on_the_answers_that_were_rated(tmp_path):
     assert judges.agreement_worth(inputs(tmp_path, agreement=[agreeing("a"), agreeing("b", 98)])).endswith(
-        "It rests here on 100 rated answers at most, and its interval says how much they settle: judges whose "
+        "It rests here on 100 rated answers at most, and its interval shows how much they settle: judges whose "
         "intervals overlap are not ordered by them."
     )
     assert judges.agreement_worth(inputs(tmp_path, agreement=[agreeing("a", 1)])).endswith(
-        "on 1 rated answer at most, and its interval says how much they settle."
+        "on 1 rated answer at most, and its interval shows how much they settle."
     )
-    assert judges.agreement_worth(inputs(tmp_path)).endswith("its agreement with people is worth.")
+    assert judges.agreement_worth(inputs(tmp_path)).endswith("the judge's agreement with people.")
 
 
 @pytest.mark.parametrize(
-    ("best", "own", "said"),
+    ("best", "own", "expected"),
     [
         ("0.61", "0.49", "On doctors the judge that agrees best with people is small (r = 0.61); large judged"),
         ("0.61", "0.61", "On doctors small agrees with people as well as large does; large judged"),
         ("", "", "On doctors the judge that agrees best with people is small; large judged"),
     ],
 )
-def test_another_judge_than_the_configured_one_is_told_with_what_is_known_of_it(tmp_path, best, own, said):
+def test_another_judge_than_the_configured_one_is_told_with_what_is_known_of_it(tmp_path, best, own, expected):
     rows = [
         row(set="doctors", judge="small", value=best, by_rule=1, configured=0),
         row(set="doctors", judge="large", value=own, by_rule=0, configured=1),
     ]
     (sentence,) = judges.mismatches(inputs(tmp_path, judge_choice=rows))
-    assert sentence.startswith(said)
+    assert sentence.startswith(expected)
 
 
 def test_what_length_does_to_a_score_has_its_sign_and_its_judge():
     cells = {"metric": "judge:large", "unit": "%", "note": "", "interval": "percentile"}
     less = row(value=-2.5, low=-4, high=-1, **cells)
-    assert judges.length_effect(less, False) == " Twice the words change the score by −2.5 points [−4.0, −1.0]."
-    assert judges.length_effect(less, True).startswith(" Twice the words change “found equivalent by large” by −2.5")
+    assert judges.length_effect(less, False) == " Doubling the words changes the score by −2.5 points [−4.0, −1.0]."
+    assert judges.length_effect(less, True).startswith(
+        " Doubling the words changes “found equivalent by large” by −2.5"
+    )
     assert judges.length_effect(row(value="", low="", high="", **cells), False) == ""
 
 
@@ -162,13 +164,13 @@ def test_more_ratings_are_asked_for_only_where_they_would_help():
         return corrections._further([row(kind="model", judge="j", more_ratings=number) for number in more])
 
     assert further("") == []
-    assert further(0)[0] == "With j, further ratings of these answers would hardly shorten an interval."
+    assert further(0)[0] == "With j, further ratings of these answers would hardly shorten any interval."
     assert further(0, 1)[0].startswith("With j, 1 more rating of each model's answers would bring")
     assert further(40, 3)[0].startswith("With j, 40 more ratings of each")
 
 
 @pytest.mark.parametrize(
-    ("family_size", "p_value", "said", "marked"),
+    ("family_size", "p_value", "sentence", "marked"),
     [
         (1, 1 / 201, "are those of one comparison, so nothing is corrected.", False),
         (3, 1 / 201, "hold for all 3 comparisons of a column together.", True),
@@ -176,13 +178,29 @@ def test_more_ratings_are_asked_for_only_where_they_would_help():
     ],
 )
 def test_p_values_of_the_table_say_when_more_draws_would_make_them_smaller(
-    tmp_path, family_size, p_value, said, marked
+    tmp_path, family_size, p_value, sentence, marked
 ):
     study = inputs(tmp_path, Statistics(replicates=200))
-    effect = Effect("NAT", "b", "NAT", "all", "all", 12, "%", 1.0, 0.5, 1.5, p_value, 1.0, "better", "", family_size)
+    effect = Effect(
+        "NAT",
+        "b",
+        "NAT",
+        scope_kind="all",
+        scope="all",
+        n=12,
+        unit="%",
+        value=1.0,
+        low=0.5,
+        high=1.5,
+        p_adjusted=p_value,
+        detectable=1.0,
+        verdict="better",
+        note="",
+        family_size=family_size,
+    )
     comparison = Comparison("mcqa", Measured(metric="em", decoding="constrained"), (effect,))
     (table,) = effects.section(study, [comparison], None).blocks
-    assert said in table.caption
+    assert sentence in table.caption
     assert ("† the smallest p that 200 draws can show." in table.caption) is marked
 
 
@@ -203,8 +221,8 @@ def test_the_best_dose_of_each_sweep_is_said_with_how_sure_it_is(tmp_path):
         row(sweep="synthetic", mix=mix, dose=dose, value=value, best_share=share, **same)
         for mix, dose, value, share in (("LOW", 0.25, 41, 70), ("HIGH", 0.5, 40, ""), ("NONE", 1, "", ""))
     ]
-    said = attribution.best_dose(inputs(tmp_path, dose_response=rows), "mcqa")
-    assert said == "synthetic: a dose of 0.25, LOW, scored highest (the best in 70 % of draws)."
+    sentence = attribution.best_dose(inputs(tmp_path, dose_response=rows), "mcqa")
+    assert sentence == "synthetic: a dose of 0.25, LOW, scored highest (the best in 70 % of draws)."
     assert attribution.best_dose(inputs(tmp_path, dose_response=[]), "mcqa") == ""
 
 
@@ -232,8 +250,8 @@ def test_a_validation_loss_that_rises_again_is_told():
 
 def test_agreement_with_a_published_study_is_told_by_its_signs():
     cells = {"title": "EM", "signs_equal": 3, "signs_compared": 6, "kendall_tau": 0.49, "low": -0.2, "high": 0.62}
-    told = published.agreement([row(**cells | {"signs_compared": ""}), row(**cells)])
-    assert told == (
+    sentence = published.agreement([row(**cells | {"signs_compared": ""}), row(**cells)])
+    assert sentence == (
         "On “EM”, 3 of 6 mixes differ from base in the published direction, and the rankings agree with Kendall's "
         "τ = 0.49 [−0.20, 0.62]."
     )

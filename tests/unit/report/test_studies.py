@@ -41,7 +41,7 @@ def made(request, tmp_path_factory, repository):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repository)
         study = load_study(STUDIES / f"{name}.yaml", {"roots": {"data": str(data)}})
-        asked = [one.source for suite in study.suites.values() for one in suite.benchmarks.values()]
+        asked = [benchmark.source for suite in study.suites.values() for benchmark in suite.benchmarks.values()]
         items = [item for source in asked for item in read_items(shard(study, source, "test", data)[0])]
         mixes = {mix: plan.blend(study, mix) for mix in list(study.mixes)[-3:]}
         simulated = make_study(
@@ -59,14 +59,14 @@ def made(request, tmp_path_factory, repository):
 
 def test_no_french_word_is_in_the_report_the_tables_or_the_prompts(made):
     study, items, root = made
-    seen = texts_of(root)
-    seen["prompts"] = " ".join(
+    texts = texts_of(root)
+    texts["prompts"] = " ".join(
         turn["content"]
         for item in items
         for turn in chat(item, option_order(item.id, len(item.options), "original", 0), study.prompting)
     )
-    assert {"es": "Opciones de respuesta:", "zh": "选项"}[study.language] in seen["prompts"]
-    assert {name: FRENCH.findall(text) for name, text in seen.items() if FRENCH.search(text)} == {}
+    assert {"es": "Opciones de respuesta:", "zh": "选项"}[study.language] in texts["prompts"]
+    assert {name: FRENCH.findall(text) for name, text in texts.items() if FRENCH.search(text)} == {}
 
 
 def test_no_number_of_the_published_study_and_no_mention_of_one(made):
@@ -88,10 +88,12 @@ def test_the_spanish_study_reads_every_question_and_rejects_those_with_images_by
         for source in study.sources
         for split in study.sources[source].splits
     }
-    exams = [one for (source, _), one in reports.items() if source not in ("cases", "mmlu-spanish", "mmlu-english")]
-    rejected = sum((Counter(one["rejected"]["by_reason"]) for one in exams), Counter())
-    assert (sum(one["read"] for one in exams), rejected) == (2742, {"not for readers of text": 67})
-    kept = {name: one["kept"] for name, one in reports.items()}
+    exams = [
+        report for (source, _), report in reports.items() if source not in ("cases", "mmlu-spanish", "mmlu-english")
+    ]
+    rejected = sum((Counter(report["rejected"]["by_reason"]) for report in exams), Counter())
+    assert (sum(report["read"] for report in exams), rejected) == (2742, {"not for readers of text": 67})
+    kept = {name: report["kept"] for name, report in reports.items()}
     assert kept == {
         ("biology", "train"): 228, ("biology", "test"): 226, ("chemistry", "train"): 231, ("chemistry", "test"): 227,
         ("medicine", "train"): 200, ("medicine", "test"): 196, ("nursing", "train"): 223, ("nursing", "test"): 232,
@@ -109,9 +111,9 @@ def test_the_chinese_study_has_every_question_once(repository, real_data, tmp_pa
     read, rejected = Counter(), Counter()
     for source in study.sources:
         for split in study.sources[source].splits:
-            found = shard(study, source, split, tmp_path)[1]
-            read[source] += found["read"]
-            rejected += Counter(found["rejected"]["by_reason"])
+            report = shard(study, source, split, tmp_path)[1]
+            read[source] += report["read"]
+            rejected += Counter(report["rejected"]["by_reason"])
     assert read == {"past-exams": 790, "basic": 866, "clinical": 1544, "society": 226}
     assert read.total() == 3426
     assert rejected == {"answers disagree": 1}

@@ -42,7 +42,8 @@ def fitted(*rows: dict[str, str], but: tuple[str, ...] = ()) -> SurfaceTable:
 
 def test_a_surface_that_predicts_is_said_to_with_its_error():
     assert surface.support(fitted()) == (
-        "A quadratic surface predicts left-out mixes with an error of 1.9 points; the mean of the others misses by 4.2 "
+        "A quadratic surface predicts left-out mixes with an error of 1.9 points; the mean of the others has an"
+        " error of 4.2 "
         "(7 mixes)."
     )
 
@@ -61,19 +62,19 @@ def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
     assert surface.dose(fitted()) == (
         "Give 60 % native, 40 % translated, no synthetic at 33,493 items: the expected exact match, constrained "
         "decoding is 46.2 % (95 % interval 44.1 to 48.3), 6.2 points above the base model's. It is expected to fall "
-        "0.4 points short of the best mix there is, at most 1.9 (with 95 % certainty)."
+        "0.4 points short of the best possible mix, at most 1.9 (with 95 % certainty)."
     )
     below = surface.dose(fitted({"row": "base", "name": "base", "value": "50"}))
     assert "3.8 points below the base model's" in below
     same = surface.dose(fitted({"row": "base", "name": "base", "value": "46.2"}))
-    assert "44.1 to 48.3), the same as the base model's to the digit shown. It is" in same
+    assert "44.1 to 48.3), the same as the base model's to the precision shown. It is" in same
     bare = {"row": "optimum", "name": "best", "value": "46.24", "regret": "0", "most_regret": "0"}
     assert " items" not in surface.dose(fitted(bare, but=("base",)))
     assert "base model" not in surface.dose(fitted(bare, but=("base",)))
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "sentence"),
     [
         (
             "0.25",
@@ -83,23 +84,24 @@ def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
         ("0.001", "Hardly any other mix may be as good: native 40 to 100 %, synthetic 0 to 20 %."),
     ],
 )
-def test_the_region_is_told_by_its_size(share, said):
-    assert surface.region(fitted({"row": "region", "name": "share of the simplex", "value": share})) == said
+def test_the_region_is_told_by_its_size(share, sentence):
+    assert surface.region(fitted({"row": "region", "name": "share of the simplex", "value": share})) == sentence
 
 
 def test_floors_name_the_best_mix_that_keeps_them_or_none():
     assert surface.floors(fitted()) == ""
     kept = {"row": "constrained", "name": "oeq", "value": "45", "low": "43", "high": "47", "chance": "0.96"}
     assert surface.floors(fitted(kept)) == (
-        "Of the mixes that score at least as well as base on oeq (with 96 % certainty), the best is 60 % native, 40 % "
+        "Among the mixes that score at least as well as base on oeq (with 96 % certainty), the best is 60 % native,"
+        " 40 % "
         "translated, no synthetic: 45.0 % (95 % interval 43.0 to 47.0)."
     )
     none = {"row": "constrained", "name": "oeq,mcqa-b"}
-    assert surface.floors(fitted(none)) == "No mix is sure to score at least as well as base on oeq and mcqa-b."
+    assert surface.floors(fitted(none)) == "No mix is certain to score at least as well as base on oeq and mcqa-b."
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"),
+    ("cells", "sentence"),
     [
         ({"value": "2.34", "low": "1.2", "high": "5"},
          "2.3 synthetic items do the work of one native item, instead of translated (95 % interval 1.2 to 5.0)"),
@@ -109,12 +111,12 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
         ({"value": "-0.5", "low": "-8.9", "high": "0.3"},
          "synthetic items cannot take the place of native items, instead of translated: more of one raises the "
          "expected score, more of the other lowers it (rate −0.5, 95 % interval −8.9 to 0.3)"),
-        ({"note": "unbounded: any number"}, "no number of synthetic items is seen to do the work of one native item"),
+        ({"note": "unbounded: any number"}, "no number of synthetic items is shown to do the work of one native item"),
     ],
 )  # fmt: skip
-def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, said):
+def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, sentence):
     row = {"row": "rate", "name": "instead of translated", "of": "native", "into": "synthetic", "unit": "", **cells}
-    assert surface.rates(fitted(row)) == f"At equal shares, {said}."
+    assert surface.rates(fitted(row)) == f"At equal shares, {sentence}."
     assert surface.rates(fitted()) == ""
 
 
@@ -152,7 +154,7 @@ def test_what_would_change_our_mind_is_a_training_or_none():
     train = {"row": "advice", "name": "train", "value": "0.9"}
     following = {"row": "next", "name": "1", "value": "0.5", "seeds": "2", "chance": "0.31"}
     inside = surface.change_of_mind(fitted(train, {**following, "note": "interior"}))
-    assert "(2 seeds, 31 %; it tells whether the surface fits)" in inside
+    assert "(2 seeds, 31 %; it shows whether the surface fits)" in inside
     assert "training 60 % native, 40 % translated, no synthetic (2 seeds, 31 %)" in surface.change_of_mind(
         fitted(train, following)
     )
@@ -178,9 +180,9 @@ def _mixes(row, name, shares, components="abc") -> list[dict[str, str]]:
 def test_the_section_opens_with_the_objective_and_says_what_weakens_it(tmp_path):
     rows = [{**row, "note": "demonstration: n too small"} for row in SUPPORTED]
     inputs = _inputs(tmp_path, [*rows, *({**row, "suite": "objective", "metric": "objective"} for row in rows)])
-    found = surface_table(inputs)
-    assert found is not None
-    assert found.what == "the weighted objective"
+    surface_rows = surface_table(inputs)
+    assert surface_rows is not None
+    assert surface_rows.what == "the weighted objective"
     section = surface.section(inputs, None)
     assert section is not None
     assert section.blocks[0].note == "demonstration: n too small"
@@ -191,7 +193,7 @@ def test_the_section_opens_with_the_objective_and_says_what_weakens_it(tmp_path)
 @pytest.mark.parametrize("components", ["abc", "abcd", "ab"])
 def test_the_figure_is_drawn_from_the_table_alone(tmp_path, components):
     width = len(components)
-    corners = [[1.0 if place == one else 0.0 for place in range(width)] for one in range(width)]
+    corners = [[1.0 if place == row else 0.0 for place in range(width)] for row in range(width)]
     middle = [1 / width] * width
     edges = [[(a + b) / 2 for a, b in zip(corners[0], other, strict=True)] for other in corners[1:]]
     own = _mixes("x", "x", [corners[0]], components)[0]["shares"]
@@ -214,9 +216,9 @@ def test_the_next_mixes_can_be_pasted_under_names_that_are_free(tmp_path):
     ]
     inputs = _inputs(tmp_path, [*SUPPORTED, *following])
     inputs = Inputs(inputs.spec.model_copy(update={"mixes": ("next-1",)}), tmp_path)
-    found = surface_table(inputs)
-    assert found is not None
-    assert yaml.safe_load(surface.to_paste(inputs, found)) == {
+    rows = surface_table(inputs)
+    assert rows is not None
+    assert yaml.safe_load(surface.to_paste(inputs, rows)) == {
         "mixes": {
             "next-2": {"shares": {"native": 1, "translated": 1}, "size": 48},
             "next-3": {"shares": {"native": 1, "translated": 3}, "size": 48},

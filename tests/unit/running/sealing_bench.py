@@ -1,11 +1,13 @@
 """A bench for seals: a folder with one input, and a stage that is run, planned and frozen without Snakemake."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from posologie.running import sealing
-from posologie.running.planning import VARIABLE, Comparison, PlannedJob, own_run
+from posologie.running.comparing import Comparison, PlannedJob
+from posologie.running.planning import VARIABLE, own_run
 from posologie.running.sealing import Request
 from posologie.running.seals import FileHashes, Identity
 
@@ -25,25 +27,27 @@ class Bench:
     def identity(self, spec):
         return Identity(MODULE, self.code, spec)
 
-    def make(self, spec="s", outputs=("out.txt",)):
+    def make(self, spec="s", outputs=("out.txt",), pages=(), beside=""):
         def main(argv):
             self.runs += 1
             text = (self.root / "input.txt").read_text()
             self.meanwhile()
-            for output in outputs:
-                (self.root / output).write_text(f"{text}{text} {spec}")
+            for output in argv[2:]:
+                Path(output).write_text(f"{text}{text} {spec}")
+            for page in pages:
+                Path(argv[2]).with_name(page).write_text(page)
 
-        request = Request(("input.txt",), tuple(outputs))
-        sealing.make(MODULE, lambda module: self.code, ["--spec", json.dumps(spec)], request, main)
+        request = Request(("input.txt",), tuple(outputs), beside=beside)
+        sealing.make(MODULE, lambda module: self.code, ["--spec", json.dumps(spec), *outputs], request, main)
 
-    def planned(self, spec="s", outputs=("out.txt",)):
-        return PlannedJob(self.identity(spec), ("input.txt",), tuple(outputs))
+    def planned(self, spec="s", outputs=("out.txt",), beside=""):
+        return PlannedJob(self.identity(spec), ("input.txt",), tuple(outputs), beside=beside)
 
     def stale(self, spec="s", accepted=None, **options):
         comparison = Comparison(FileHashes("hashes.json"), accepted or {})
-        found = comparison.stale(self.planned(spec, **options))
+        reason = comparison.stale(self.planned(spec, **options))
         comparison.hashes.keep()
-        return "" if found is None else str(found)
+        return "" if reason is None else str(reason)
 
 
 @pytest.fixture(name="bench")

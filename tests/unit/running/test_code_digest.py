@@ -240,18 +240,18 @@ WORDS = {
 
 def digests_of(package, *bodies):
     """Return the stage's digest for each body of a function of a module behind it."""
-    found = []
+    digests = []
     for body in bodies:
         package("posologie.shared", f"async def f():\n    {body}\n")
-        found.append(code_digest.digest("posologie.stage"))
-    return found
+        digests.append(code_digest.digest("posologie.stage"))
+    return digests
 
 
 @pytest.mark.parametrize("words", COUNTED_IN_WORDS)
 @pytest.mark.parametrize("statement", ["raise InputError({})", "log.info({})", "warnings.warn({}, stacklevel=2)"])
 def test_what_can_do_something_counts_inside_words_too(package, words, statement):
-    one, other = digests_of(package, *(statement.format(text) for text in COUNTED_IN_WORDS[words]))
-    assert one != other
+    first, other = digests_of(package, *(statement.format(text) for text in COUNTED_IN_WORDS[words]))
+    assert first != other
 
 
 @pytest.mark.parametrize("words", WORDS)
@@ -259,12 +259,12 @@ def test_what_can_do_something_counts_inside_words_too(package, words, statement
     "statement", ["raise InputError({})", "log.info({})", "self._log.error({})", "y = InputError({})"]
 )
 def test_words_for_people_do_not_count(package, words, statement):
-    one, other = digests_of(package, *(statement.format(text) for text in WORDS[words]))
-    assert one == other
+    first, other = digests_of(package, *(statement.format(text) for text in WORDS[words]))
+    assert first == other
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("raise Rejected('no gold')", "raise Rejected('no label')"),
         ("raise InputError('a')", "raise KeyError('a')"),
@@ -285,8 +285,8 @@ def test_words_for_people_do_not_count(package, words, statement):
         ("from x import a, b", "from x import a as b, b as a"),
     ],
 )
-def test_words_that_an_artifact_can_hold_count(package, one, other):
-    before, after = digests_of(package, one, other)
+def test_words_that_an_artifact_can_hold_count(package, first, other):
+    before, after = digests_of(package, first, other)
     assert before != after
 
 

@@ -235,7 +235,7 @@ def test_imports_are_found(text, expected):
 def test_the_lists_of_exceptions_hold_nothing_that_is_not_needed():
     assert set(ARITHMETIC) == {place for name, tree in MODULES.items() for place, _ in calculating(tree, name)}
     assert set(JSON) == {name for name, tree in MODULES.items() if "json" in imported(tree)}
-    assert {(name, module) for name, found in LIBRARIES.items() for module in found} == {
+    assert {(name, module) for name, modules in LIBRARIES.items() for module in modules} == {
         (name, module)
         for name, tree in MODULES.items()
         for module in imported(tree)

@@ -99,7 +99,7 @@ NEUTRAL = {
     "the wording of an argument's error": ("running/commands.py", replaced("expected NAME=PATH", "write NAME=PATH")),
     "the docstring of the one exception": (
         "running/errors.py",
-        replaced("that a person can mend", "that a person can fix"),
+        replaced("that a person can fix", "that a person can correct"),
     ),
     "another exception in errors": ("running/errors.py", appended("class OtherError(Exception):\n    pass")),
     "a log text in devices": ("running/commands.py", replaced("working on GPU %s", "using GPU %s")),
@@ -133,7 +133,7 @@ NEUTRAL = {
         "training/adapters.py",
         replaced("Recipe, TrainingSpec", "TrainingSpec, Recipe"),
     ),
-    "a log line's wording": ("training/job.py", replaced("going on after update", "continuing after update")),
+    "a log line's wording": ("training/job.py", replaced("continuing after update", "continuing after update")),
     "a log line's level": ("training/examples.py", replaced("log.info(", "log.debug(")),
     "a log line less": (
         "models/store.py",
@@ -212,7 +212,7 @@ COUNTED = {
     ),
     "an assignment inside a log call": (
         "training/job.py",
-        replaced('going on after update %d of %d", done', 'going on after update %d of %d", (done := 0)'),
+        replaced('continuing after update %d of %d", done', 'continuing after update %d of %d", (done := 0)'),
         {"training"},
     ),
     "an import in an except block": (

@@ -20,6 +20,8 @@ CODE = [
     ('logging.getLogger(name()).info("a")', 'logging.getLogger(other()).info("a")'),
     ('raise InputError("a" if many else first)', 'raise InputError("b" if many else first)'),
     ('raise InputError(f"{ {name for name in names} }")', 'raise InputError(f"{ {name for name in others} }")'),
+    ("log = make(1)", "log = make(2)"),
+    ('first = logging.getLogger("a")', 'first = logging.getLogger("b")'),
     ("import logging as log", "import logging as other"),
     ("from json import dumps", "from json import loads"),
 ]

@@ -29,7 +29,7 @@ def job(folder, count, seconds=0.5, visible="0,1,2,3", **variables):
     )
 
 
-def told(process):
+def devices_of(process):
     """Return the devices, and when they were had."""
     first, last = process.communicate(timeout=60)[0].splitlines()
     shown, began = first.split()
@@ -37,7 +37,7 @@ def told(process):
 
 
 def test_jobs_at_the_same_time_share_no_device(tmp_path):
-    several = [told(process) for process in [job(tmp_path, count, 1.0) for count in (1, 1, 2, 1, 2, 1)]]
+    several = [devices_of(process) for process in [job(tmp_path, count, 1.0) for count in (1, 1, 2, 1, 2, 1)]]
     assert [len(taken) for taken, _, _ in several] == [1, 1, 2, 1, 2, 1]
     for number, (taken, began, ended) in enumerate(several):
         for other, since, until in several[number + 1 :]:
@@ -45,7 +45,7 @@ def test_jobs_at_the_same_time_share_no_device(tmp_path):
 
 
 def test_four_jobs_on_four_devices_do_not_wait(tmp_path):
-    several = [told(process) for process in [job(tmp_path, 1, 3.0) for _ in range(4)]]
+    several = [devices_of(process) for process in [job(tmp_path, 1, 3.0) for _ in range(4)]]
     assert set.union(*(taken for taken, _, _ in several)) == {"0", "1", "2", "3"}
     assert max(began for _, began, _ in several) < min(ended for _, _, ended in several)
 
@@ -56,17 +56,17 @@ def test_a_killed_job_frees_its_device(tmp_path):
     first.kill()
     first.wait()
     began = time.monotonic()
-    assert told(job(tmp_path, 2, 0.1, visible="0,1"))[0] == {"0", "1"}
+    assert devices_of(job(tmp_path, 2, 0.1, visible="0,1"))[0] == {"0", "1"}
     assert time.monotonic() - began < 20
 
 
 def test_devices_are_named_as_the_user_named_them(tmp_path):
-    assert told(job(tmp_path, 1, 0.1, visible="GPU-7a,GPU-8b"))[0] <= {"GPU-7a", "GPU-8b"}
+    assert devices_of(job(tmp_path, 1, 0.1, visible="GPU-7a,GPU-8b"))[0] <= {"GPU-7a", "GPU-8b"}
 
 
 def test_inside_slurm_and_on_one_device_nothing_is_changed(tmp_path):
-    assert told(job(tmp_path, 1, 0.1, SLURM_JOB_ID="7"))[0] == {"0", "1", "2", "3"}
-    assert told(job(tmp_path, 1, 0.1, visible="2"))[0] == {"2"}
+    assert devices_of(job(tmp_path, 1, 0.1, SLURM_JOB_ID="7"))[0] == {"0", "1", "2", "3"}
+    assert devices_of(job(tmp_path, 1, 0.1, visible="2"))[0] == {"2"}
     assert not list(tmp_path.iterdir())
 
 

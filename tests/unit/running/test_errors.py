@@ -122,7 +122,7 @@ def test_a_link_that_leads_back_to_itself_is_one_line(tmp_path):
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(InputError, match=r"a: a symbolic link that leads back to itself"):
         read_text(tmp_path / "a")
-    with pytest.raises(InputError, match="a: is no folder; move it away"):
+    with pytest.raises(InputError, match="a: is not a folder; move it away"):
         write_text(tmp_path / "a" / "file", "x")
 
 

@@ -14,8 +14,8 @@ from posologie.running.sealing import Request
 def test_a_job_on_another_node_reads_the_study_in_the_order_in_which_it_was_written(bench, monkeypatch):
     document = {"sources": {"native": {}, "translated": {}, "synthetic": {}}, "mixes": {"b": {}, "a": {}}}
     enter(monkeypatch, freeze("work", "run-1", {"document": document}, {}, {}, {}))
-    found = frozen_study()["document"]
-    assert [list(found), *map(list, found.values())] == [
+    study_read = frozen_study()["document"]
+    assert [list(study_read), *map(list, study_read.values())] == [
         ["sources", "mixes"], ["native", "translated", "synthetic"], ["b", "a"]
     ]  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherw
     second = freeze("work", "run-2", {}, {}, {"out.txt": bench.identity("new")}, {})
     enter(monkeypatch, first)
     with pytest.raises(
-        InputError, match="run run-2 plans it otherwise than run run-1, which is over; nothing was made"
+        InputError, match="run run-2 plans it differently from run run-1, which has ended; nothing was made"
     ):
         bench.make("old")
     enter(monkeypatch, second)
@@ -79,7 +79,7 @@ def test_runs_follow_each_other_as_they_were_planned_whatever_the_clocks_say(ben
     (first / "run.json").write_text(json.dumps({**facts, "started": "9999-01-01T00:00:00.000+00:00"}))
     second = freeze("work", "run-a", {}, {}, {"out.txt": bench.identity("new")}, {})
     enter(monkeypatch, first)
-    with pytest.raises(InputError, match="run run-a plans it otherwise than run run-b, which is over"):
+    with pytest.raises(InputError, match="run run-a plans it differently from run run-b, which has ended"):
         bench.make("old")
     enter(monkeypatch, second)
     bench.make("new")
@@ -102,7 +102,7 @@ def test_a_job_makes_what_the_last_run_plans_again_though_a_run_between_them_did
     enter(monkeypatch, runs[0])
     bench.make("old")
     enter(monkeypatch, runs[1])
-    with pytest.raises(InputError, match="run run-back plans it otherwise than run run-new, which is over"):
+    with pytest.raises(InputError, match="run run-back plans it differently from run run-new, which has ended"):
         bench.make("new")
     assert bench.runs == 1
 

@@ -4,9 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from histories import STAGES, Study, World, calm
 from posologie.running.sealing import whole
@@ -29,6 +30,11 @@ class Histories(RuleBasedStateMachine):
         self.saved = [self.world.study]
         self.were_whole: set[tuple[str, ...]] = set()
 
+    @initialize(finished=st.booleans())
+    def begin(self, finished: bool) -> None:
+        if finished:
+            self.world.settle()
+
     def teardown(self) -> None:
         """Let everything come to rest, and compare with a calm run."""
         try:
@@ -37,7 +43,9 @@ class Histories(RuleBasedStateMachine):
             if study not in _CALM:
                 with tempfile.TemporaryDirectory(prefix="posologie-calm-") as folder:
                     _CALM[study] = calm(study, Path(folder) / "study")
-            assert self.world.contents() == _CALM[study]
+            made, expected = self.world.contents(), _CALM[study]
+            assert made == {file: expected[file] for file in made}
+            assert "table.txt" in made, "what is asked for is there, whatever was deleted"
         finally:
             os.chdir(self.before)
             self.folder.cleanup()
@@ -88,13 +96,21 @@ class Histories(RuleBasedStateMachine):
     def hold_or_release(self, which: int, held: bool) -> None:
         self.world.queue[which % len(self.world.queue)].held = held
 
-    @rule(which=st.integers(0, 9))
-    def delete_an_artifact(self, which: int) -> None:
+    @rule(stages=st.sets(st.integers(0, 2), min_size=1), seals=st.booleans())
+    def delete_stages(self, stages: set[int], seals: bool) -> None:
+        for job in self.world.plan(self.world.study).values():
+            if STAGES.index(job.identity.module) in stages:
+                self._delete(job.outputs, seals)
+
+    @rule(which=st.integers(0, 9), seal=st.booleans())
+    def delete_an_artifact(self, which: int, seal: bool) -> None:
         jobs = list(self.world.plan(self.world.study).values())
-        outputs = jobs[which % len(jobs)].outputs
+        self._delete(jobs[which % len(jobs)].outputs, seal)
+
+    def _delete(self, outputs: tuple[str, ...], seal: bool) -> None:
         self.were_whole.discard(outputs)
-        for output in outputs:
-            Path(output).unlink(missing_ok=True)
+        for path in (*outputs, *([seal_path(outputs)] if seal else [])):
+            Path(path).unlink(missing_ok=True)
 
     @rule(which=st.integers(0, 9))
     def alter_an_artifact(self, which: int) -> None:
@@ -125,3 +141,33 @@ TestHistories.settings = settings(
     derandomize=HISTORIES == 200,
     suppress_health_check=list(HealthCheck),
 )
+
+
+EDITS = {
+    "setting of mixes": Study(settings=(1, 0, 0)),
+    "setting of training": Study(settings=(0, 1, 0)),
+    "code of mixes": Study(code=(1, 0, 0)),
+    "code of training": Study(code=(0, 1, 0)),
+    "source": Study(source="other source"),
+    "nothing": Study(),
+}
+
+
+@pytest.mark.parametrize("seals", [False, True], ids=["files", "files and seals"])
+@pytest.mark.parametrize("stages", [("mixes",), ("training",), ("mixes", "training")], ids=" and ".join)
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reaches_the_table_also_where_what_it_changes_was_deleted(tmp_path, monkeypatch, edit, stages, seals):
+    (tmp_path / "study").mkdir()
+    monkeypatch.chdir(tmp_path / "study")
+    world = World(tmp_path / "study")
+    world.settle()
+    before = Path("table.txt").stat().st_mtime_ns
+    for job in world.plan(world.study).values():
+        if job.identity.module in stages:
+            for path in (*job.outputs, *([seal_path(job.outputs)] if seals else [])):
+                Path(path).unlink()
+    world.restore(EDITS[edit])
+    world.settle()
+    expected = calm(EDITS[edit], tmp_path / "calm")
+    assert {file: expected[file] for file in world.contents()} == world.contents()
+    assert (Path("table.txt").stat().st_mtime_ns == before) == (edit == "nothing")

@@ -10,17 +10,17 @@ from posologie.running import commands
 @pytest.fixture
 def two_gpus(monkeypatch):
     """A driver with two GPUs, whose counters stand at 3 and 4 joules; the list says what was opened and closed."""
-    said = []
+    lines = []
     made = {
-        "nvmlInit": lambda: said.append("init"),
-        "nvmlShutdown": lambda: said.append("shutdown"),
+        "nvmlInit": lambda: lines.append("init"),
+        "nvmlShutdown": lambda: lines.append("shutdown"),
         "nvmlDeviceGetCount": lambda: 2,
         "nvmlDeviceGetHandleByIndex": lambda index: index,
         "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 3000 + 1000 * handle,
     }
     for name, value in made.items():
         monkeypatch.setattr(pynvml, name, value)
-    return said
+    return lines
 
 
 @pytest.mark.parametrize(("visible", "joules"), [(None, 7.0), ("1", 4.0), ("", None)])

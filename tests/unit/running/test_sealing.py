@@ -44,7 +44,7 @@ def test_what_is_made_already_is_not_made_again(bench):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda bench: setattr(bench, "code", "0ther"), "code: posologie.scoring 0ther, sealed c0de"),
         (lambda bench: (bench.root / "input.txt").write_text("b"), "input: input.txt has other content"),
@@ -55,10 +55,10 @@ def test_what_is_made_already_is_not_made_again(bench):
         (lambda bench: (bench.root / "out.txt").unlink(), ""),
     ],
 )
-def test_the_plan_says_why_an_artifact_is_not_the_planned_one(bench, change, told):
+def test_the_plan_says_why_an_artifact_is_not_the_planned_one(bench, change, reason):
     bench.make()
     change(bench)
-    assert bench.stale().startswith(told) if told else bench.stale() == ""
+    assert bench.stale().startswith(reason) if reason else bench.stale() == ""
 
 
 def test_one_of_two_files_that_is_gone_or_not_sealed_is_noticed(bench):
@@ -69,6 +69,24 @@ def test_one_of_two_files_that_is_gone_or_not_sealed_is_noticed(bench):
     assert bench.stale(outputs=two) == "file: more.txt is gone"
     (bench.root / "third.txt").write_text("")
     assert "file: third.txt is not in the seal" in bench.stale(outputs=("out.txt", "third.txt"))
+
+
+def test_files_whose_number_is_known_once_they_are_made_belong_to_the_artifact(bench):
+    pages = {"outputs": ("index.js",), "beside": "*.js"}
+    bench.make(**pages, pages=("0.js", "1.js", "notes.txt"))
+    assert set(read_seal("index.js.seal.json").outputs) == {"index.js", "0.js", "1.js"}
+    assert bench.stale(**pages) == ""
+    bench.make(**pages)
+    assert bench.runs == 1, "it is made already"
+    (bench.root / "1.js").write_text("by hand")
+    assert bench.stale(**pages) == "file: 1.js was altered after it was made"
+    bench.make(**pages, pages=("0.js", "1.js"))
+    (bench.root / "0.js").unlink()
+    assert bench.stale(**pages) == "file: 0.js is gone"
+    bench.make(**pages, pages=("0.js", "1.js"))
+    (bench.root / "2.js").write_text("left by an earlier version")
+    assert bench.stale(**pages) == "file: 2.js is not in the seal"
+    assert Request.from_text(Request((), ("index.js",), beside="*.js").to_text()).beside == "*.js"
 
 
 def test_differences_of_specs_are_named_by_key_with_both_values(bench):
@@ -221,8 +239,8 @@ def test_files_of_an_artifact_come_into_place_together_or_not_at_all(bench):
 
 def test_the_option_is_taken_out_of_the_arguments_and_read_from_a_file_where_it_is_long(bench):
     request = Request(("a b",), ("c",), {"size": 3}, "w x")
-    words, found = taken_out(["--spec", "{}", "--sealing", request.to_text(), "--more", "1"])
-    assert (words, found) == (["--spec", "{}", "--more", "1"], request)
+    words, request_read = taken_out(["--spec", "{}", "--sealing", request.to_text(), "--more", "1"])
+    assert (words, request_read) == (["--spec", "{}", "--more", "1"], request)
     (bench.root / "list.json").write_text(request.to_text())
     assert taken_out(["--sealing", "@list.json"]) == ([], request)
     assert taken_out(["--spec", "{}"]) == (["--spec", "{}"], None)
@@ -304,6 +322,16 @@ def test_a_file_that_was_altered_after_its_seal_is_not_remembered_as_sealed(benc
     hashes.remember_sealed(read_seal("out.txt.seal.json"))
     assert list(hashes.checksums) == ["out.txt"]
     assert hashes.of("more.txt") != read_seal("out.txt.seal.json").outputs["more.txt"]
+
+
+def test_a_file_of_an_earlier_time_that_was_put_in_place_after_the_seal_is_hashed_again(bench):
+    bench.make()
+    (bench.root / "older.txt").write_text("by hand")
+    os.utime("older.txt", ns=(1, 1))
+    os.replace("older.txt", "out.txt")
+    hashes = FileHashes("hashes.json")
+    hashes.remember_sealed(read_seal("out.txt.seal.json"))
+    assert hashes.of("out.txt") != read_seal("out.txt.seal.json").outputs["out.txt"]
 
 
 def test_a_process_knows_whether_another_one_is_dead():

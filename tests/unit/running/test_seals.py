@@ -113,18 +113,18 @@ def test_seals_below_a_folder_come_in_the_order_of_their_paths():
 
 
 def test_differences_name_module_spec_and_settings():
-    wanted = Identity("posologie.mixes", "c0de", {"mix": "NAT", "a": [1, {"b": 2}]}, {"size": 4})
-    assert spec_differences(IDENTITY, wanted) == [
+    planned = Identity("posologie.mixes", "c0de", {"mix": "NAT", "a": [1, {"b": 2}]}, {"size": 4})
+    assert spec_differences(IDENTITY, planned) == [
         "spec: a[1].b 2, sealed null",
         'spec: mix "NAT", sealed "été"',
         "setting: size 4, sealed 3",
     ]
-    other = Identity("posologie.training", "c0de", wanted.spec, {})
+    other = Identity("posologie.training", "c0de", planned.spec, {})
     assert spec_differences(IDENTITY, other) == ["made by posologie.training, sealed posologie.mixes"]
     assert spec_differences(IDENTITY, IDENTITY) == []
-    added = Identity("posologie.mixes", "c0de", IDENTITY.spec, {"size": 3, "unit": {"é": 1}})
-    assert spec_differences(IDENTITY, added) == ['setting: unit {"é": 1}, not sealed']
-    assert spec_differences(added, IDENTITY) == ['setting: unit not set, sealed {"é": 1}']
+    identity = Identity("posologie.mixes", "c0de", IDENTITY.spec, {"size": 3, "unit": {"é": 1}})
+    assert spec_differences(IDENTITY, identity) == ['setting: unit {"é": 1}, not sealed']
+    assert spec_differences(identity, IDENTITY) == ['setting: unit not set, sealed {"é": 1}']
     assert spec_differences(Identity("m", "c", 1), Identity("m", "c", None)) == ["spec: whole null, sealed 1"]
     deep = [Identity("m", "c", {"z": value}) for value in ({"b": 1, "a": 2}, [1, 2])]
     assert spec_differences(*deep) == ['spec: z [1, 2], sealed {"a": 2, "b": 1}'], "keys in order"

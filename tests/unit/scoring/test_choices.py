@@ -51,7 +51,7 @@ def prediction(
 
 def scored(*rows: dict[str, object]) -> dict[tuple[str, str], np.ndarray]:
     table = pa.Table.from_pylist(list(rows), schema=prediction_schema())
-    return {(one.metric, one.decoding): one.values for one in choice_scores(table)}
+    return {(score.metric, score.decoding): score.values for score in choice_scores(table)}
 
 
 def test_a_set_counts_only_when_it_is_the_gold_set():
@@ -84,7 +84,7 @@ def test_both_hamming_scores_agree_with_scikit_learn_on_random_sets():
     ]
     values = scored(*rows)
     for row, (size, pair) in enumerate(zip(sizes, sets, strict=True)):
-        gold, answer = (np.isin(np.arange(size), one).astype(int)[None] for one in pair)
+        gold, answer = (np.isin(np.arange(size), labels).astype(int)[None] for labels in pair)
         assert values["hamming", "constrained"][row] == pytest.approx(jaccard_score(gold[0], answer[0]), abs=1e-9)
         assert values["hamming_options", "constrained"][row] == pytest.approx(1 - hamming_loss(gold, answer), abs=1e-9)
 
@@ -155,7 +155,7 @@ def test_label_sets_keep_rows_apart_when_some_are_null_or_empty():
 
 def test_every_score_says_how_it_was_computed():
     table = pa.Table.from_pylist([prediction(probabilities=[0.7, 0.1, 0.1, 0.1])], schema=prediction_schema())
-    signatures = {(one.metric, one.decoding): one.signature for one in choice_scores(table)}
+    signatures = {(score.metric, score.decoding): score.signature for score in choice_scores(table)}
     sets, steps = "sets of labels|no readable answer counts as wrong|v1", "first step|labels only|v1"
     metrics = ("em", "hamming", "hamming_options", "em_unmapped", "hamming_unmapped")
     assert signatures == {
@@ -169,7 +169,7 @@ def test_constrained_scores_name_the_procedure_where_it_is_not_the_automaton():
     def signatures(*procedures):
         rows = [{**prediction(), "constrained_by": procedure} for procedure in procedures]
         table = pa.Table.from_pylist(rows, schema=prediction_schema())
-        return {one.decoding: one.signature for one in choice_scores(table) if one.metric == "em"}
+        return {score.decoding: score.signature for score in choice_scores(table) if score.metric == "em"}
 
     assert signatures(None)["constrained"] == signatures("automaton")["constrained"] == SIGNATURE
     assert signatures("json_schema", "first_token", None) == {
@@ -181,7 +181,7 @@ def test_probability_scores_name_where_they_come_from_if_not_from_a_local_model(
     def signature(*procedures, probabilities=(0.6, 0.4)):
         rows = [{**prediction(probabilities=list(probabilities)), "constrained_by": name} for name in procedures]
         table = pa.Table.from_pylist(rows, schema=prediction_schema())
-        return next(one.signature for one in choice_scores(table) if one.metric == "brier")
+        return next(score.signature for score in choice_scores(table) if score.metric == "brier")
 
     own = signature("automaton")
     assert signature(None) == signature("published masks") == own

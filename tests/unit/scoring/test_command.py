@@ -24,7 +24,17 @@ def items() -> list[Item]:
     def item(number: int, task: str, gold: tuple[int, ...], answer: str = "") -> Item:
         options = OPTIONS if task != "oeq" else ()
         return Item(
-            f"i{number}", "s", "native", "test", task, "Question ?", "", options, gold, answer, f"g{number // 2}"
+            f"i{number}",
+            "s",
+            "native",
+            split="test",
+            task=task,
+            question="Question ?",
+            context="",
+            options=options,
+            gold=gold,
+            answer=answer,
+            group=f"g{number // 2}",
         )
 
     return [
@@ -153,16 +163,16 @@ def test_reading_some_metrics_skips_row_groups_and_loses_no_row(tmp_path):
     part = read_scores(small, wanted)
     assert len(part) < len(table) / 2
     assert asked, "row groups of a single metric are asked about"
-    whole, found = (
-        [row for row in one.to_pylist() if (row["metric"], row["decoding"]) == ("em", "greedy")]
-        for one in (table, part)
+    whole, of_part = (
+        [row for row in scores.to_pylist() if (row["metric"], row["decoding"]) == ("em", "greedy")]
+        for scores in (table, part)
     )
-    assert found == whole
+    assert of_part == whole
 
 
 def test_no_command_that_may_ask_for_a_gpu_rests_on_the_metrics_of_the_cpu():
     asking = ("judging.command", "generation.synthesis")
-    asking = ("training", "prediction", "scoring.neural", *(f"{one}+posologie.backends.causal" for one in asking))
+    asking = ("training", "prediction", "scoring.neural", *(f"{module}+posologie.backends.causal" for module in asking))
     for stage in asking:
         behind = modules_behind(f"posologie.{stage}")
         assert not behind & {f"posologie.scoring.{name}" for name in ("choices", "text", "__main__")}, stage

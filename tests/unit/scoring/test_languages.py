@@ -163,10 +163,10 @@ def test_answers_to_questions_of_a_source_in_another_language_are_scored_by_its_
     rows = {"benchmark": ["chinese", "english"], "item": ["1", "2"], "greedy_text": ["右肾结石", "patients treated"]}
     table = pa.table({**rows, "finish": ["stop", "stop"]})
     scores = text_scores(table, {("chinese", "1"): "左肾结石", ("english", "2"): "patient treats"}, spec)
-    found = {one.metric: one for one in scores}
-    assert found["meteor"].values[1] == pytest.approx(1 - 0.5 * (1 / 2) ** 3), "by the stems of English words"
-    assert found["rouge1"].values.tolist() == [3 / 4, 0]
-    assert found["words"].signature == (
+    by_metric = {score.metric: score for score in scores}
+    assert by_metric["meteor"].values[1] == pytest.approx(1 - 0.5 * (1 / 2) ** 3), "by the stems of English words"
+    assert by_metric["rouge1"].values.tolist() == [3 / 4, 0]
+    assert by_metric["words"].signature == (
         f"words:unicode,no-dictionary|form:width|regex:{version('regex')}; english: words:runs|regex:{version('regex')}"
     )
-    assert ";" not in found["chrf"].signature, "one way for both"
+    assert ";" not in by_metric["chrf"].signature, "one way for both"

@@ -37,8 +37,8 @@ words = word_splitter("runs", "NFC")
 
 
 def test_words_keep_accents_and_split_elisions():
-    found = words("L'œdème n’est pas évident à 37,5 °C.")
-    assert found == ["l", "œdème", "n", "est", "pas", "évident", "à", "37", "5", "c"]
+    tokens = words("L'œdème n’est pas évident à 37,5 °C.")
+    assert tokens == ["l", "œdème", "n", "est", "pas", "évident", "à", "37", "5", "c"]
 
 
 def test_words_of_composed_and_decomposed_accents_are_the_same():

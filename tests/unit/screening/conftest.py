@@ -31,13 +31,13 @@ def screen(tmp_path):
         folder = tmp_path / folder
         write_parquet(folder / "items.parquet", items_to_table(items))
         arguments = {"earlier": [], "tests": [], "compared": []}
-        for name, given in (("earlier", earlier), ("tests", tests), ("compared", compared)):
-            for source in dict.fromkeys(one.source for one in given):
+        for name, members in (("earlier", earlier), ("tests", tests), ("compared", compared)):
+            for source in dict.fromkeys(item.source for item in members):
                 path = folder / name / f"{source}.parquet"
-                write_parquet(path, items_to_table([one for one in given if one.source == source]))
+                write_parquet(path, items_to_table([item for item in members if item.source == source]))
                 arguments[name].append(f"{source}={path}")
         if suites is None:
-            parts = sorted({(one.source, one.split) for one in tests})
+            parts = sorted({(item.source, item.split) for item in tests})
             suites = {
                 "suite": [{"source": source, "split": part, "tasks": ["mcqu", "mcq", "oeq"]} for source, part in parts]
             }

@@ -63,7 +63,7 @@ def test_one_word_changed_is_a_near_duplicate_with_its_similarity(screen):
     assert result.items == []
 
 
-def by_definition(one, other, width=5):
+def by_definition(first, other, width=5):
     """Jaccard similarity of the sets of padded shingles, without accents, case and punctuation."""
     import re
     import unicodedata
@@ -74,7 +74,7 @@ def by_definition(one, other, width=5):
         return {text[start : start + width] for start in range(len(text) - width + 1)}
 
     left, right = (
-        set().union(*(cut(text) for text in (i.question, i.context, *i.options) if text)) for i in (one, other)
+        set().union(*(cut(text) for text in (i.question, i.context, *i.options) if text)) for i in (first, other)
     )
     return len(left & right) / len(left | right)
 
@@ -123,9 +123,9 @@ def test_of_a_chain_of_near_duplicates_no_two_that_stay_are_alike(screen):
         chain.append(item(str(key), " ".join(words), options=OPTIONS))
     kept = screen(chain).items
     assert 1 < len(kept) < len(chain)
-    assert all(by_definition(one, other) < 0.7 for one in kept for other in kept if one.id != other.id)
-    gone = [one for one in chain if one not in kept]
-    assert all(any(by_definition(one, other) >= 0.7 for other in kept) for one in gone)
+    assert all(by_definition(item, other) < 0.7 for item in kept for other in kept if item.id != other.id)
+    gone = [item for item in chain if item not in kept]
+    assert all(any(by_definition(item, other) >= 0.7 for other in kept) for item in gone)
 
 
 def test_the_earlier_source_keeps_what_two_sources_share(screen):

@@ -62,8 +62,8 @@ def folder(tmp_path_factory):
         concepts.append({*words(question), *words(french)})
         order = [french_gold, *(place for place in range(len(options)) if place != french_gold)]
         own = [gold, *(place for place in range(len(options)) if place != gold)]
-        for one, other in zip(own, order, strict=True):
-            concepts.append({*words(options[one]), *words(french_options[other])})
+        for vector, other in zip(own, order, strict=True):
+            concepts.append({*words(options[vector]), *words(french_options[other])})
     make_encoder(folder, concepts)
     return folder
 
@@ -86,7 +86,7 @@ def test_a_translation_is_found_by_its_meaning_and_only_where_an_encoder_is_name
     encoder = {"folder": str(folder)}
     result = screen([*FRENCH, STRANGER], tests=ENGLISH, across_languages="off", encoder=encoder)
     assert sorted(result.pairs("item", "matched", "kind", "same_answer")) == sorted(
-        (one.id, other.id, "embedding", True) for one, other in zip(FRENCH, ENGLISH, strict=True)
+        (item.id, other.id, "embedding", True) for item, other in zip(FRENCH, ENGLISH, strict=True)
     )
     assert result.items == [STRANGER]
     assert screen(FRENCH, tests=ENGLISH, folder="b", across_languages="off").matches == []
@@ -116,10 +116,10 @@ def test_audits_and_validation_sets_are_compared_by_it_too(folder, tmp_path):
     )
     assert read_parquet(tmp_path / "leakage.parquet")["kind"].to_pylist() == ["embedding"] * 3
     settings = Comparing.model_validate(comparing)
-    seen = seen_in_training(
+    table = seen_in_training(
         items_to_table(FRENCH[:2]), items_to_table(ENGLISH), settings, opened(settings.encoder, None, None)
     )
-    assert (seen.rows.tolist(), seen.kinds) == ([True, True, False], {"embedding": 2})
+    assert (table.rows.tolist(), table.kinds) == ([True, True, False], {"embedding": 2})
     with pytest.raises(InputError, match="no encoder is given"):
         seen_in_training(items_to_table(FRENCH), items_to_table(ENGLISH), settings)
 

@@ -39,10 +39,10 @@ def test_nearly_all_similar_pairs_are_found_and_none_else(threshold, width):
     shape = shape_for(threshold, width)
     values = signatures_of(fields, shape)
     everything = np.ones(len(fields), dtype=bool)
-    found, _ = near_duplicates(values, lambda chosen: [fields[one] for one in chosen], everything, threshold, width)
+    near, _ = near_duplicates(values, lambda chosen: [fields[place] for place in chosen], everything, threshold, width)
     expected = every_pair(fields, threshold, width)
     assert len(expected) > 100
-    pairs = {(pair.first, pair.second): pair.similarity for pair in found}
+    pairs = {(pair.first, pair.second): pair.similarity for pair in near}
     assert pairs.keys() <= expected.keys()
     assert len(pairs) >= 0.98 * len(expected)
     assert all(similarity == pytest.approx(expected[pair]) for pair, similarity in pairs.items())
@@ -58,7 +58,7 @@ def test_how_many_pairs_are_verified_at_once_changes_nothing_and_questions_on_a_
 
     def given(chosen):
         cut.append(len(chosen))
-        return [fields[one] for one in chosen]
+        return [fields[place] for place in chosen]
 
     at_once, _ = near_duplicates(values, given, everything, 0.7, 5)
     assert (len(at_once), cut) == (60 * 6, [240])
@@ -78,7 +78,7 @@ def test_pairs_without_a_text_of_interest_are_left_out():
     interesting = np.arange(400) >= 300
     whole = {tuple(pair) for pair in candidates(values, np.ones(400, dtype=bool)).pairs.tolist()}
     part = {tuple(pair) for pair in candidates(values, interesting).pairs.tolist()}
-    assert part == {(one, other) for one, other in whole if other >= 300}
+    assert part == {(size, other) for size, other in whole if other >= 300}
 
 
 def test_a_text_that_thousands_share_is_not_compared_with_all_of_them(monkeypatch):
@@ -86,7 +86,7 @@ def test_a_text_that_thousands_share_is_not_compared_with_all_of_them(monkeypatc
     fields = [("le même texte pour tous",)] * 10
     met = candidates(signatures_of(fields, shape_for(0.7, 5)), np.ones(10, dtype=bool))
     assert met.crowded > 0
-    assert {other - one for one, other in met.pairs.tolist()} == {1, 2, 3}
+    assert {other - left for left, other in met.pairs.tolist()} == {1, 2, 3}
 
 
 @pytest.mark.parametrize("at_once", [2, 1 << 22])
@@ -98,9 +98,11 @@ def test_nothing_is_cut_where_a_test_is_concerned(monkeypatch, at_once):
     tested = np.arange(60) < 2
     join = Join(targets=tested, queries=~tested, trained=~tested)
     values = signatures_of(fields, shape_for(0.7, 5))
-    found, crowded = near_duplicates(values, lambda chosen: [fields[one] for one in chosen], ~tested, 0.7, 5, join)
-    pairs = {(pair.first, pair.second) for pair in found}
-    assert {pair for pair in pairs if pair[0] < 2} == {(one, other) for one in (0, 1) for other in range(2, 60)}
+    duplicates, crowded = near_duplicates(
+        values, lambda chosen: [fields[place] for place in chosen], ~tested, 0.7, 5, join
+    )
+    pairs = {(pair.first, pair.second) for pair in duplicates}
+    assert {pair for pair in pairs if pair[0] < 2} == {(left, other) for left in (0, 1) for other in range(2, 60)}
     assert (0, 1) not in pairs
     assert crowded > 0
 
@@ -115,8 +117,8 @@ def test_the_share_of_equal_entries_estimates_the_similarity(length):
         common, own, other = (rng.integers(0, 1 << 63, size, dtype=np.uint64) for size in sizes)
         hashes = np.concatenate([common, own, common, other])
         bounds = np.array([0, length + length // 4, 2 * (length + length // 4)])
-        one, two = signatures(hashes, bounds, shape.rows, shape.bands)
-        errors.append((one == two).mean() - length / (length + 2 * (length // 4)))
+        first, two = signatures(hashes, bounds, shape.rows, shape.bands)
+        errors.append((first == two).mean() - length / (length + 2 * (length // 4)))
     assert abs(np.mean(errors)) < 0.03
     assert np.std(errors) < (0.1 if length < 100 else 0.03)
 
@@ -128,11 +130,11 @@ def test_texts_without_shingles_resemble_nothing():
 
 
 def test_shingles_do_not_cross_fields_and_short_fields_have_some():
-    one, other = (set(shingles([fields], 5)[0].tolist()) for fields in (("abc", "def"), ("abcdef",)))
+    first, other = (set(shingles([fields], 5)[0].tolist()) for fields in (("abc", "def"), ("abcdef",)))
     apart = set(shingles([("abc",)], 5)[0].tolist()) | set(shingles([("def",)], 5)[0].tolist())
-    assert one == apart
+    assert first == apart
     assert len(set(shingles([("5",)], 5)[0].tolist())) == 5
-    assert one != other
+    assert first != other
 
 
 def test_the_shape_keeps_its_promise_at_the_threshold():
@@ -146,6 +148,6 @@ def test_the_number_of_processes_changes_nothing(monkeypatch):
     monkeypatch.setattr(blocks, "_WORTH_PROCESSES", 1)
     monkeypatch.setattr(near, "_ITEMS_AT_ONCE", 7)
     table = items_to_table([item(str(number), text, context="c") for number, (text,) in enumerate(texts(30))])
-    one, two = (sketched(table, shape_for(0.7, 5), processes) for processes in (1, 2))
-    assert (one.texts, one.contexts, one.answers) == (two.texts, two.contexts, two.answers)
-    assert np.array_equal(one.signatures, two.signatures)
+    alone, two = (sketched(table, shape_for(0.7, 5), processes) for processes in (1, 2))
+    assert (alone.texts, alone.contexts, alone.answers) == (two.texts, two.contexts, two.answers)
+    assert np.array_equal(alone.signatures, two.signatures)

@@ -20,7 +20,19 @@ def made(key, task="mcqu"):
     gold = {"mcqu": (1,), "mcq": (0, 2), "oeq": ()}[task]
     options = () if task == "oeq" else ("foie", "rein", "rate")
     answer = "Le rein." if task == "oeq" else ""
-    return Item(key, "syn", "synthetic", "train", task, f"Question {key} ?", "", options, gold, answer, key)
+    return Item(
+        key,
+        "syn",
+        "synthetic",
+        split="train",
+        task=task,
+        question=f"Question {key} ?",
+        context="",
+        options=options,
+        gold=gold,
+        answer=answer,
+        group=key,
+    )
 
 
 ITEMS = [made("bad"), made("good", "mcq"), made("mute"), made("open", "oeq")]
@@ -75,8 +87,8 @@ def test_a_judge_rates_each_choice_item_and_the_screen_removes_the_low(rate, tmp
     spec["screening"] = {"mode": "remove", "quality": {"judge": "j", "threshold": 3}}
     outputs = ["--screened", "screened.parquet", "--report", "report.json", "--matches", "matches.parquet"]
     words = [word if word.startswith("--") else str(tmp_path / word) for word in outputs]
-    given = ["--items", str(tmp_path / "items.parquet"), "--quality", str(tmp_path / "quality.parquet")]
-    screen(["--spec", json.dumps(spec), *given, *words])
+    command = ["--items", str(tmp_path / "items.parquet"), "--quality", str(tmp_path / "quality.parquet")]
+    screen(["--spec", json.dumps(spec), *command, *words])
     assert read_parquet(tmp_path / "screened.parquet")["id"].to_pylist() == ["good", "mute", "open"]
     assert read_json(tmp_path / "report.json")["quality"] == {
         "judge": "j", "threshold": 3, "rated": 2, "unrated": 1, "of_other_tasks": 1, "below": 1,
@@ -138,5 +150,5 @@ def test_an_item_is_shown_with_its_options_and_its_right_answers():
 
 
 def test_how_a_judge_is_asked_is_no_part_of_what_a_screened_shard_depends_on():
-    one, other = (Quality(judge="j", threshold=3, rating=Rating(score=score)) for score in ("(1)", "(2)"))
-    assert one.canonical_json() == other.canonical_json()
+    first, other = (Quality(judge="j", threshold=3, rating=Rating(score=score)) for score in ("(1)", "(2)"))
+    assert first.canonical_json() == other.canonical_json()

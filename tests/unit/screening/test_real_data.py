@@ -50,7 +50,7 @@ def by_definition(paths):
         table = read_item_table(path)
         ids += table["id"].to_pylist()
         fields += [text.fields for text in texts(table)]
-    return {frozenset((ids[one], ids[other])) for one, other in every_pair(fields, 0.7, 5)}
+    return {frozenset((ids[left], ids[other])) for left, other in every_pair(fields, 0.7, 5)}
 
 
 @pytest.mark.real_data
@@ -65,11 +65,11 @@ def test_what_the_published_training_and_test_questions_share_is_found(tmp_path)
     assert (report["read"], report["suites"]["suite"]["tested"]) == (2171, 622)
     assert [report["suites"]["suite"].get(kind, 0) for kind in ("items", "exact", "near", "options")] == [13, 1, 11, 2]
     expected = by_definition([train, test])
-    found = {frozenset((row["item"], row["matched"])) for row in rows if row["kind"] in ("exact", "near")}
-    assert found <= expected
+    pairs = {frozenset((row["item"], row["matched"])) for row in rows if row["kind"] in ("exact", "near")}
+    assert pairs <= expected
     tested = set(read_item_table(test)["id"].to_pylist())
     leaks = {pair for pair in expected if len(pair & tested) == 1}
-    assert {pair for pair in found if pair & tested} == leaks
+    assert {pair for pair in pairs if pair & tested} == leaks
     kept = set(read_item_table(tmp_path / "s.parquet")["id"].to_pylist())
     differ = [row for row in rows if row["same_answer"] is False or row["same_facts"] is False]
     different = {frozenset((row["item"], row["matched"])) for row in differ if row["place"] == "within"}

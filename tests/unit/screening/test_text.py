@@ -6,7 +6,7 @@ from posologie.screening.text import normalised
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("À −2,5 DS", "à -2,5 ds"),
         ("À –2,5 DS", "a −2.5 DS"),
@@ -24,12 +24,12 @@ from posologie.screening.text import normalised
         ("5%", "5 %"),
     ],
 )
-def test_what_only_looks_different_is_the_same(one, other):
-    assert normalised([one]) == normalised([other])
+def test_what_only_looks_different_is_the_same(first, other):
+    assert normalised([first]) == normalised([other])
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("À −2,5 DS", "À 2,5 DS"),
         ("-5", "5"),
@@ -44,8 +44,8 @@ def test_what_only_looks_different_is_the_same(one, other):
         ("দিন", "দান"),
     ],
 )
-def test_what_differs_stays_different(one, other):
-    assert normalised([one]) != normalised([other])
+def test_what_differs_stays_different(first, other):
+    assert normalised([first]) != normalised([other])
 
 
 def test_texts_do_not_touch_each_other():

@@ -24,18 +24,18 @@ def test_a_rating_at_the_threshold_is_good_enough(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "similarity"), [("abcdefgh", "abcdefgh", 1.0), ("abcdefghi", "abcdefghj", 8 / 14)]
+    ("first", "other", "similarity"), [("abcdefgh", "abcdefgh", 1.0), ("abcdefghi", "abcdefghj", 8 / 14)]
 )
-def test_texts_whose_similarity_is_exactly_the_threshold_are_similar(one, other, similarity):
-    fields = [(one,), (other,)]
+def test_texts_whose_similarity_is_exactly_the_threshold_are_similar(first, other, similarity):
+    fields = [(first,), (other,)]
     pairs = np.array([[0, 1]])
 
     def texts(numbers):
         return [fields[number] for number in numbers]
 
-    found = [
+    similarities = [
         pair.similarity
         for threshold in (similarity, similarity + 1e-9)
         for pair in verified(pairs, texts, threshold, 3)
     ]
-    assert found == [pytest.approx(similarity)]
+    assert similarities == [pytest.approx(similarity)]

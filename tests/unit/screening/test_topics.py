@@ -17,10 +17,10 @@ def test_distances_agree_with_scipy():
     from scipy.spatial.distance import jensenshannon
     from scipy.stats import ks_2samp
 
-    one, other = np.random.default_rng(0).integers(0, 9, (2, 12))
-    assert jensen_shannon(columns(one), columns(other))[0] == pytest.approx(jensenshannon(one, other, base=2))
-    values = [np.repeat(np.arange(12), counts) for counts in (one, other)]
-    assert kolmogorov_smirnov(columns(one), columns(other))[0] == pytest.approx(ks_2samp(*values).statistic)
+    first, other = np.random.default_rng(0).integers(0, 9, (2, 12))
+    assert jensen_shannon(columns(first), columns(other))[0] == pytest.approx(jensenshannon(first, other, base=2))
+    values = [np.repeat(np.arange(12), counts) for counts in (first, other)]
+    assert kolmogorov_smirnov(columns(first), columns(other))[0] == pytest.approx(ks_2samp(*values).statistic)
 
 
 def test_distributions_without_a_common_category_are_at_distance_one_and_equal_ones_at_zero():
@@ -33,13 +33,13 @@ def table(tmp_path):
     def write(train, tests, **settings):
         def shards(name, items):
             paths = []
-            for source in dict.fromkeys(one.source for one in items):
+            for source in dict.fromkeys(sourced.source for sourced in items):
                 path = tmp_path / name / f"{source}.parquet"
-                write_parquet(path, items_to_table([one for one in items if one.source == source]))
+                write_parquet(path, items_to_table([sourced for sourced in items if sourced.source == source]))
                 paths.append(f"{source}={path}")
             return paths
 
-        suites = {one.source: [{"source": one.source, "tasks": ["oeq"]}] for one in tests}
+        suites = {sourced.source: [{"source": sourced.source, "tasks": ["oeq"]}] for sourced in tests}
         spec = {"suites": suites, "tasks": ["oeq"], "replicates": 20, **settings}
         out = tmp_path / "topics.csv"
         main(

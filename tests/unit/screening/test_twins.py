@@ -45,10 +45,13 @@ def made(key, side, **facts):
     return item(key, side["question"], context=side["context"], options=side["options"], gold=(side["gold"],), **facts)
 
 
-@pytest.mark.parametrize("different", DIFFERENT, ids=[one[0] for one in DIFFERENT])
+@pytest.mark.parametrize("different", DIFFERENT, ids=[case[0] for case in DIFFERENT])
 def test_different_questions_both_stay_in_a_source_however_alike(screen, different):
-    _, one, options, gold, other, other_options, other_gold = different
-    pair = [item("a", one, options=options, gold=(gold,)), item("b", other, options=other_options, gold=(other_gold,))]
+    _, question, options, gold, other, other_options, other_gold = different
+    pair = [
+        item("a", question, options=options, gold=(gold,)),
+        item("b", other, options=other_options, gold=(other_gold,)),
+    ]
     result = screen(pair)
     assert result.items == pair
     assert not any(row["removed"] for row in result.matches)
@@ -83,7 +86,7 @@ def test_what_is_alike_but_different_is_counted(screen):
 def test_of_copies_with_two_answers_one_of_each_stays(screen):
     copies = [item(str(number), ASPIRIN, options=OPTIONS, gold=(number % 2,)) for number in range(6)]
     kept = screen(copies).items
-    assert sorted(one.gold for one in kept) == [(0,), (1,)]
+    assert sorted(item.gold for item in kept) == [(0,), (1,)]
 
 
 def test_a_training_item_goes_that_differs_from_a_tested_one_only_in_a_fact(screen):
@@ -198,7 +201,7 @@ def test_nothing_is_cut_where_a_test_is_concerned(screen):
     tested = item("t", ASPIRIN, options=OPTIONS, source="test-source", split="test")
     variants = [item(str(n), ASPIRIN.replace("faible dose", f"dose {n}"), options=OPTIONS) for n in range(200)]
     result = screen(variants, tests=[tested])
-    assert {row["item"] for row in result.matches if row["place"] == "test"} == {one.id for one in variants}
+    assert {row["item"] for row in result.matches if row["place"] == "test"} == {variant.id for variant in variants}
 
 
 def test_items_made_from_a_tested_item_are_its_twins(screen):
@@ -258,7 +261,7 @@ def test_a_translation_of_a_tested_question_is_found_without_a_model(screen):
     )  # fmt: skip
     result = screen([*french, other], tests=tested)
     assert sorted(result.pairs("item", "matched", "kind", "same_answer")) == sorted(
-        (one.id, other.id, "cross_lingual", True) for one, other in zip(french, tested, strict=True)
+        (item.id, other.id, "cross_lingual", True) for item, other in zip(french, tested, strict=True)
     )
     assert result.items == [other]
     assert result.report["languages"] == {"items": {"fr": 4}, "targets": {"en": 3}}

@@ -169,9 +169,9 @@ def zipped():
 
 
 STOPPED = {
-    "a column twice": ("a.csv", "q,a,b,a,k\nx,1,2,3,A\n", "column 'a' stands twice, as 2 and 4"),
-    "a column twice but for blanks": ("a.csv", "q,a,b,a ,k\nx,1,2,3,A\n", "column 'a' stands twice"),
-    "a column twice in Parquet": ("a.parquet", twice_in_parquet(), "column 'a' stands twice"),
+    "a column twice": ("a.csv", "q,a,b,a,k\nx,1,2,3,A\n", "column 'a' occurs twice, as 2 and 4"),
+    "a column twice but for blanks": ("a.csv", "q,a,b,a ,k\nx,1,2,3,A\n", "column 'a' occurs twice"),
+    "a column twice in Parquet": ("a.parquet", twice_in_parquet(), "column 'a' occurs twice"),
     "a key twice in a line": (
         "a.jsonl",
         '{"q": "x"}\n{"k": "A", "k": "B"}\n',
@@ -193,8 +193,8 @@ STOPPED = {
     "a JSON text": ("a.json", '"q"', "begins with"),
     "an HTML page": ("a.json", "<html>", "begins with '<'"),
     "an object that breaks off": ("a.json", '{"q": \n"x",', "record 1: not JSON"),
-    "a format that is none": ("a.xml", "<q/>", "is no known format"),
-    "a compression of nothing": ("a.gz", gzip.compress(b"x"), "is no known format"),
+    "a format that is none": ("a.xml", "<q/>", "is not a known format"),
+    "a compression of nothing": ("a.gz", gzip.compress(b"x"), "is not a known format"),
 }
 
 
@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_read_for_certain_stops_in_one_line(read, name):
         ({"carve": {"seed": 1}}, "carve = .*shares of validation and test"),
         ({"carve": {"test": 0.6, "validation": 0.5}}, "shares of validation and test"),
         ({"carve": {"test": 0.5}, "split_column": "s", "splits": {"a": "test"}}, "either carve or split_column"),
-        ({"option_separator": "|", "option_labels": "l"}, "option_labels only beside"),
+        ({"option_separator": "|", "option_labels": "l"}, "option_labels only with"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_one_line(read, options, message):

@@ -1,4 +1,4 @@
-"""What the readers of columns are told and what they find: dialects, nested records, labels, flags, carving."""
+"""What the readers of columns are given and what they detect: dialects, nested records, labels, flags, carving."""
 
 import bz2
 import gzip
@@ -125,7 +125,7 @@ def test_a_workbook_is_read_and_one_of_several_sheets_has_to_be_named(read):
     both = workbook(("eins", SHEET), ("zwei", SHEET[:2]), ("leer", []))
     assert golds(read("columns", {"a.xlsx": workbook(("eins", SHEET), ("leer", []))}, options=NAMES)) == READ
     assert len(read("columns", {"a.xlsx": both}, options={**NAMES, "sheet": "zwei"}).items) == 1
-    with pytest.raises(InputError, match=r"several sheets hold rows \(eins, zwei\); say which with sheet"):
+    with pytest.raises(InputError, match=r"several sheets hold rows \(eins, zwei\); choose one with sheet"):
         read("columns", {"a.xlsx": both}, options=NAMES)
     with pytest.raises(InputError, match="no sheet 'drei'; it has eins, zwei, leer"):
         read("columns", {"a.xlsx": both}, options={**NAMES, "sheet": "drei"})

@@ -156,7 +156,7 @@ def test_a_file_that_arrives_damaged_is_refused_and_fetched_anew(repository, tmp
     repository.damaged.add(name)
     manifest, done = fetch(repository, tmp_path)
     assert done.returncode == 2
-    assert f"{name} arrived damaged" in last_line(done)
+    assert f"{name} was damaged" in last_line(done)
     assert not manifest.exists()
     repository.damaged.clear()
     manifest, done = fetch(repository, tmp_path)

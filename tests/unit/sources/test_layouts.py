@@ -69,7 +69,7 @@ def test_a_form_without_fixed_names_asks_for_files():
     assert patterns(source, "train") == ("*.csv",)
     with pytest.raises(InputError, match="no patterns for the split 'test'"):
         patterns(source, "test")
-    with pytest.raises(InputError, match="give `files` for each split"):
+    with pytest.raises(InputError, match="set `files` for each split"):
         patterns(Source(provenance="native", reader="columns", path="somewhere"), "train")
     with pytest.raises(InputError, match="has no validation files; expected train, test"):
         patterns(Source(provenance="native", reader="pubmedqa", path="somewhere"), "validation")

@@ -20,10 +20,10 @@ def all_of(path, reading=read_rows):
 @pytest.mark.parametrize("indent", [None, 1])
 def test_a_json_list_is_read_alike_whatever_the_blocks(tmp_path, monkeypatch, block, indent):
     monkeypatch.setattr(records, "_BLOCK", block)
-    wanted = [*RECORDS[:40], 12, "texte", None, [1], -1.5e3]
+    expected = [*RECORDS[:40], 12, "texte", None, [1], -1.5e3]
     path = tmp_path / "a.json"
-    path.write_text(json.dumps(wanted, indent=indent, ensure_ascii=False), encoding="utf-8")
-    assert all_of(path) == wanted
+    path.write_text(json.dumps(expected, indent=indent, ensure_ascii=False), encoding="utf-8")
+    assert all_of(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -128,5 +128,5 @@ def test_a_file_that_is_absent_is_named(tmp_path, name):
 
 
 def test_an_unknown_format_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"'.xlsx' is no known format"):
+    with pytest.raises(InputError, match=r"'.xlsx' is not a known format"):
         all_of(tmp_path / "a.xlsx")

@@ -87,7 +87,7 @@ class Ratings:
     def table(self, module, *more: str, **spec) -> list[dict[str, str]]:
         out = self.root / "tables" / "table.csv"
         statistics = {"replicates": 400} | spec.pop("statistics", {})
-        given = {"sets": ["set"], "judges": self.judges, "statistics": statistics} | spec
-        module.main(["--spec", json.dumps(given), "--results", str(self.root), "--table", str(out), *more])
+        fields = {"sets": ["set"], "judges": self.judges, "statistics": statistics} | spec
+        module.main(["--spec", json.dumps(fields), "--results", str(self.root), "--table", str(out), *more])
         with open(out, encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))

@@ -14,9 +14,9 @@ def table(study, module, name="table", **spec) -> list[dict[str, str]]:
 
 
 def pick(rows: list[dict[str, str]], **wanted: str) -> dict[str, str]:
-    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
-    assert len(found) == 1, f"{len(found)} rows with {wanted}"
-    return found[0]
+    matching = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    assert len(matching) == 1, f"{len(matching)} rows with {wanted}"
+    return matching[0]
 
 
 def two_benchmarks(make_item) -> list[dict[str, str]]:

@@ -58,13 +58,13 @@ def test_a_statistic_is_the_known_one_on_the_answers_and_in_every_draw(rated, na
     assert ours(*pair, np.ones((1, 60)))[0] == pytest.approx(theirs(*pair), abs=1e-9)
     drawn = ours(*pair, rated["draws"])
     for draw, value in zip(rated["draws"].astype(int), drawn, strict=True):
-        again = [np.repeat(one, draw) for one in pair]
+        again = [np.repeat(values, draw) for values in pair]
         assert value == pytest.approx(theirs(*again), abs=1e-9)
 
 
 def test_partial_rank_correlation_is_that_of_residual_ranks(rated):
     ranks = [stats.rankdata(rated[name]) for name in ("words", "score", "human")]
-    residuals = [one - np.polyval(np.polyfit(ranks[2], one, 1), ranks[2]) for one in ranks[:2]]
+    residuals = [rank - np.polyval(np.polyfit(ranks[2], rank, 1), ranks[2]) for rank in ranks[:2]]
     ours = partial_spearman(rated["words"], rated["score"], rated["human"], np.ones((1, 60)))[0]
     assert ours == pytest.approx(stats.pearsonr(*residuals).statistic, abs=1e-9)
 
@@ -96,10 +96,18 @@ def test_agreement_within_generators_forgets_what_tells_them_apart():
     generator = np.repeat(["weak", "strong"], 200)
     human = (numbers.random(400) < np.where(generator == "strong", 0.8, 0.2)).astype(float)
     rater = (generator == "strong") + 0.01 * numbers.normal(size=400)
-    found = estimate(pearson, human, rater, np.ones(400, dtype=bool), generator, np.ones((1, 400)), np.ones(400))
-    assert found["pooled"].point > 0.5
-    assert abs(found["within"].point) < 0.1
-    assert found["within"].point == pytest.approx((found["weak"].point + found["strong"].point) / 2)
+    estimated = estimate(
+        pearson,
+        human,
+        rater,
+        included=np.ones(400, dtype=bool),
+        generator=generator,
+        draws=np.ones((1, 400)),
+        weight=np.ones(400),
+    )
+    assert estimated["pooled"].point > 0.5
+    assert abs(estimated["within"].point) < 0.1
+    assert estimated["within"].point == pytest.approx((estimated["weak"].point + estimated["strong"].point) / 2)
 
 
 def test_zous_interval_is_that_of_his_example():

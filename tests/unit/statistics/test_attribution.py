@@ -34,11 +34,11 @@ def table(study, module, **spec) -> list[dict[str, str]]:
 
 def shapley_by_orders(values: dict[frozenset[str], float], player: str) -> float:
     """Return the mean of what a player adds over all orders of arrival: the definition, without the formula."""
-    added = []
+    gains = []
     for order in itertools.permutations(PLAYERS):
         before = frozenset(order[: order.index(player)])
-        added.append(values[before | {player}] - values[before])
-    return float(np.mean(added))
+        gains.append(values[before | {player}] - values[before])
+    return float(np.mean(gains))
 
 
 @pytest.fixture(params=range(5))
@@ -66,8 +66,8 @@ def test_a_pairs_interaction_is_the_mean_second_difference(game):
     for first, second in itertools.combinations(PLAYERS, 2):
         (third,) = set(PLAYERS) - {first, second}
 
-        def second_difference(base: frozenset[str], one: str = first, other: str = second) -> float:
-            return game[base | {one, other}] - game[base | {one}] - game[base | {other}] + game[base]
+        def second_difference(base: frozenset[str], left: str = first, other: str = second) -> float:
+            return game[base | {left, other}] - game[base | {left}] - game[base | {other}] + game[base]
 
         expected = (second_difference(frozenset()) + second_difference(frozenset({third}))) / 2
         ours = interaction_index(frozenset({first, second}), PLAYERS) @ vector
@@ -183,13 +183,13 @@ def test_two_provenances_are_a_game_too(eight_models):
     for mix in BLENDS.keys() - two.keys():
         del eight_models.models[f"q/{mix}/seed-42"]
     rows = [row for row in table(eight_models, attribution, blends=two) if row["scope_kind"] == "all"]
-    found = {(row["method"], row["term"]): float(row["value"]) for row in rows if row["aggregate"] == "item_weighted"}
+    by_term = {(row["method"], row["term"]): float(row["value"]) for row in rows if row["aggregate"] == "item_weighted"}
     scores = {model: 100 * np.mean(values) for model, values in right_answers(eight_models).items()}
     base, native, translated, both = (scores[name] for name in ("q/base", "q/NAT/seed-42", "q/TRAD/seed-42",
                                                                 "q/NAT-TRAD/seed-42"))  # fmt: skip
-    assert found["shapley", "native"] == pytest.approx((native - base + both - translated) / 2, abs=1e-5)
-    assert found["shapley", "native"] + found["shapley", "translated"] == pytest.approx(both - base, abs=1e-5)
-    assert found["interaction", "native+translated"] == pytest.approx(both - native - translated + base, abs=1e-5)
+    assert by_term["shapley", "native"] == pytest.approx((native - base + both - translated) / 2, abs=1e-5)
+    assert by_term["shapley", "native"] + by_term["shapley", "translated"] == pytest.approx(both - base, abs=1e-5)
+    assert by_term["interaction", "native+translated"] == pytest.approx(both - native - translated + base, abs=1e-5)
 
 
 def test_mixes_of_different_sizes_are_said_to_be_and_those_of_one_size_are_taken_where_there_are_any(eight_models):

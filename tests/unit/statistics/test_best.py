@@ -87,9 +87,9 @@ def test_with_several_seeds_the_set_speaks_of_recipes(study, make_item):
 def seven_mixes(score: float, seed_sd: float, *, seed_excess: float):
     """Return one study of seven mixes, two seeds each, cases of 4; S² is R + `seed_excess` × R."""
     model, _ = simulate(Design(200, 4, (score,) * 8, 2, seed_sd), 20, np.random.default_rng(3))
-    one = study_of(model, 0)
-    ((name, seeds),) = one.seeds.items()
-    return replace(one, seeds={name: seeds._replace(between=seeds.noise * (1 + seed_excess))})
+    simulated = study_of(model, 0)
+    ((name, seeds),) = simulated.seeds.items()
+    return replace(simulated, seeds={name: seeds._replace(between=seeds.noise * (1 + seed_excess))})
 
 
 def test_the_upper_end_of_the_variance_of_seeds_is_that_of_a_chi_square():
@@ -106,7 +106,7 @@ def test_a_family_is_corrected_as_if_seeds_mattered_where_few_do_not_show_it(mon
     cautious = np.quantile(np.abs(family(none, pairs, 4000, 1).scores).max(axis=0), 0.95)
     monkeypatch.setattr(simultaneous, "SEEDS_LEVEL", None)
     at_estimate, where_seeds_matter = (
-        np.quantile(np.abs(family(one, pairs, 4000, 1).scores).max(axis=0), 0.95) for one in (none, much)
+        np.quantile(np.abs(family(model, pairs, 4000, 1).scores).max(axis=0), 0.95) for model in (none, much)
     )
     assert at_estimate < where_seeds_matter - 0.15
     assert cautious == pytest.approx(where_seeds_matter, abs=0.1)

@@ -75,8 +75,8 @@ def gather(tmp_path):
 
 def picked(rows, *columns, **wanted):
     """Return the named columns of the rows that have the wanted values."""
-    found = [row for row in rows if wanted.items() <= row.items()]
-    return [tuple(row[column] for column in columns) for row in found]
+    matching = [row for row in rows if wanted.items() <= row.items()]
+    return [tuple(row[column] for column in columns) for row in matching]
 
 
 def test_every_mix_is_counted_whole_and_by_provenance(gather):
@@ -99,7 +99,7 @@ def test_every_mix_is_counted_whole_and_by_provenance(gather):
     [(total,)] = picked(rows, "length", by="characters", name="total", **whole)
     assert characters == total == str(30 * 4 * len("option a") + sum(len(item.question) for item in MIXES["ALL"]))
     assert picked(rows, "source", "name", "items", "note", mix="ALL", by="redistributed") == [
-        ("syn", "mcq", "9", "9 held, 12 asked for")
+        ("syn", "mcq", "9", "9 held, 12 requested")
     ]
 
 

@@ -104,12 +104,12 @@ def test_p_values_are_corrected_over_their_family_and_over_nothing_else(study, m
     write_models(study, items, values)
     row = {"scope_kind": "all", "task": "all", "aggregate": "item_weighted"}
     rows = [pick(table(study, contrasts), **row, left=left, right="base") for left in ("NAT", "SYN")]
-    assert {(one["family_size"], one["correction"]) for one in rows} == {("2", "max-T")}
-    for one in rows:
-        alone, corrected = float(one["p_value"]), float(one["p_adjusted"])
+    assert {(row["family_size"], row["correction"]) for row in rows} == {("2", "max-T")}
+    for entry in rows:
+        alone, corrected = float(entry["p_value"]), float(entry["p_adjusted"])
         assert alone <= corrected <= 2 * alone + 0.01, "at least the pointwise p, at most Bonferroni's"
-        assert float(one["simultaneous_low"]) < float(one["low"])
-        assert (corrected < 0.05) == (float(one["simultaneous_low"]) > 0 or float(one["simultaneous_high"]) < 0)
+        assert float(entry["simultaneous_low"]) < float(entry["low"])
+        assert (corrected < 0.05) == (float(entry["simultaneous_low"]) > 0 or float(entry["simultaneous_high"]) < 0)
     write_models(study, [make_item(number, "other") for number in range(80)], values)
     for model in list(study.models):
         source, target = (study.root / f"scores/{model}/{name}.parquet" for name in ("mcqa", "more"))
@@ -290,15 +290,15 @@ def test_a_row_says_why_its_pointwise_interval_and_its_verdict_differ(study, mak
         moved[np.flatnonzero(base == 0)[20 + place * 2 : 33 + place * 2]] = 1
         moved[np.flatnonzero(base == 1)[place : place + 3]] = 0
         values[f"q/M{place}/seed-42"] = list(moved)
-    said = 0
+    settled_rows = 0
     for row in table(study_with(study, items, values), contrasts, statistics={"replicates": 4000}):
         outside = float(row["low"]) > 0 or float(row["high"]) < 0
         settled = row["verdict"] != "not settled"
         assert settled == (float(row["p_adjusted"]) < 0.05)
         explained = "the pointwise interval excludes 0, after correction" in row["note"]
         assert explained == (outside and not settled)
-        said += explained
-    assert said
+        settled_rows += explained
+    assert settled_rows
 
 
 def study_with(study, items, values):
@@ -310,7 +310,7 @@ def test_the_table_says_of_each_verdict_whether_it_was_registered(small):
     before = table(small, contrasts)
     assert {row["registered"] for row in before} == {""}
     now = TableSpec.from_json(small.spec()).statistics.model_dump(mode="json")
-    for mixes, margin, said in (
+    for mixes, margin, registered in (
         (["NAT"], None, "registered"),
         (["NAT"], "doses", "not registered: mix NAT was changed afterwards"),
         ([], None, "not registered: mix NAT was not named"),
@@ -327,5 +327,5 @@ def test_the_table_says_of_each_verdict_whether_it_was_registered(small):
         }
         register(small.root, "s", sections, "2026-01-01")
         rows = table(small, contrasts, blends={"NAT": {"native": 1}}, sizes={"NAT": "9"})
-        assert {row.pop("registered") for row in rows} == {said}
+        assert {row.pop("registered") for row in rows} == {registered}
         assert rows == [{key: value for key, value in row.items() if key != "registered"} for row in before]

@@ -108,11 +108,11 @@ def test_what_a_judge_gives_one_model_too_much_is_taken_away(judged):
     assert float(flattered["naive_low"]) > 5, "the judge alone finds SYN better than base"
     true = 100 * (judged.right["q/SYN/seed-1"].mean() - judged.right["q/base"].mean())
     assert float(flattered["low"]) < true < float(flattered["high"]) < float(flattered["naive_low"])
-    one = rows["j", "q/SYN/seed-1", ""]
-    assert float(one["low"]) < 100 * judged.right["q/SYN/seed-1"].mean() < float(one["high"])
-    assert float(one["naive_low"]) > 100 * judged.right["q/SYN/seed-1"].mean()
-    assert float(one["rogan_gladen_low"]) < 100 * judged.right["q/SYN/seed-1"].mean() < float(one["rogan_gladen_high"])
-    assert (one["n"], one["rated"], one["stale"], one["silent"], one["interval"]) == (
+    row = rows["j", "q/SYN/seed-1", ""]
+    assert float(row["low"]) < 100 * judged.right["q/SYN/seed-1"].mean() < float(row["high"])
+    assert float(row["naive_low"]) > 100 * judged.right["q/SYN/seed-1"].mean()
+    assert float(row["rogan_gladen_low"]) < 100 * judged.right["q/SYN/seed-1"].mean() < float(row["rogan_gladen_high"])
+    assert (row["n"], row["rated"], row["stale"], row["silent"], row["interval"]) == (
         "300", "100", "0", "0", "prediction-powered",
     )  # fmt: skip
     better = rows["j", "q/NAT", "q/base"]
@@ -122,7 +122,7 @@ def test_what_a_judge_gives_one_model_too_much_is_taken_away(judged):
     assert ("j", "q/SYN/seed-1", "q/NAT") in rows
     perfect = rows["j", "q/base", ""]
     assert int(perfect["worth"]) > 200, "a judge that is always right on it is worth more than the ratings"
-    assert int(perfect["more_ratings"]) < int(one["more_ratings"])
+    assert int(perfect["more_ratings"]) < int(row["more_ratings"])
 
 
 def test_a_provenance_and_a_benchmark_are_corrected_with_the_weights_of_the_whole_draw(tmp_path):
@@ -193,10 +193,10 @@ def test_ratings_of_other_peoples_answers_make_no_row(judged):
 def test_a_panel_is_the_majority_of_its_judges():
     labels = np.array([[1, 1, 0, 1.0], [1, 0, 0, 0], [0, 1, 0, 0]])
     silent = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]], dtype=bool)
-    found = majority(labels, silent)
-    assert found.label.tolist() == [1, 1, 0, 1]
-    assert found.share.tolist() == [2 / 3, 2 / 3, 0, 1]
-    assert not found.silent.any()
+    panel = majority(labels, silent)
+    assert panel.label.tolist() == [1, 1, 0, 1]
+    assert panel.share.tolist() == [2 / 3, 2 / 3, 0, 1]
+    assert not panel.silent.any()
     nobody = majority(labels, np.ones((3, 4), dtype=bool))
     assert nobody.silent.all()
     assert nobody.label.tolist() == [0, 0, 0, 0]
@@ -220,9 +220,11 @@ def test_a_panel_stands_in_the_tables_like_a_judge(judged, study, make_item):
     spec = study.spec(judges=["j", "k", "l"], panel=["j", "k", "l"])
     oeq.main(["--spec", spec, "--results", str(judged.root), "--table", str(out)])
     with open(out, encoding="utf-8", newline="") as file:
-        found = [row for row in csv.DictReader(file) if row["metric"] == "judge:panel" and row["scope_kind"] == "all"]
-    assert {row["model"] for row in found} >= set(MODELS)
-    assert found[0]["signature"].startswith("judge:panel|majority of j, k, l|")
+        panel_rows = [
+            row for row in csv.DictReader(file) if row["metric"] == "judge:panel" and row["scope_kind"] == "all"
+        ]
+    assert {row["model"] for row in panel_rows} >= set(MODELS)
+    assert panel_rows[0]["signature"].startswith("judge:panel|majority of j, k, l|")
 
 
 def ratings_of(people, judges=(), group=None):
@@ -231,10 +233,21 @@ def ratings_of(people, judges=(), group=None):
     count = stacked.shape[1]
     group = np.array([f"g{n}" for n in range(count)]) if group is None else group
     none = np.zeros(count, dtype=bool)
-    found = tuple(Rater(f"judge:{name}", "judge", label, label, none, none) for name, label in judges)
+    raters = tuple(Rater(f"judge:{name}", "judge", label, label, none, none) for name, label in judges)
     human = np.nan_to_num(np.nanmean(np.vstack([stacked, np.zeros(count)]), axis=0))
     words = np.ones(count)
-    return RatedSet("s", group, group, np.full(count, ""), people, human, None, words, words, found)
+    return RatedSet(
+        "s",
+        group,
+        group,
+        generator=np.full(count, ""),
+        people=people,
+        human=human,
+        right=None,
+        words=words,
+        weight=words,
+        raters=raters,
+    )
 
 
 def raters_rows(monkeypatch, tmp_path, rated, **more):
@@ -257,10 +270,10 @@ def test_krippendorffs_alpha_of_raters_who_saw_different_answers(monkeypatch, tm
     row = rows["people", "alpha", ""]
     assert float(row["value"]) == pytest.approx(expected, abs=1e-6)
     assert float(row["low"]) < expected < float(row["high"])
-    seen = (~np.isnan(np.stack(list(people.values())))).sum(axis=0)
-    assert (row["n"], row["raters"], row["scale"]) == (str((seen > 1).sum()), "3", "nominal")
+    rated = (~np.isnan(np.stack(list(people.values())))).sum(axis=0)
+    assert (row["n"], row["raters"], row["scale"]) == (str((rated > 1).sum()), "3", "nominal")
     assert {name for kind, statistic, name in rows if statistic == "against_others"} == set(people)
-    ordinal = {name: 1 + 2 * one + (np.arange(90) % 3 == 0) for name, one in people.items()}
+    ordinal = {name: 1 + 2 * ratings + (np.arange(90) % 3 == 0) for name, ratings in people.items()}
     row = raters_rows(monkeypatch, tmp_path, ratings_of(ordinal))["people", "alpha", ""]
     expected = krippendorff.alpha(np.stack(list(ordinal.values())), level_of_measurement="ordinal")
     assert float(row["value"]) == pytest.approx(expected, abs=1e-6)
@@ -274,7 +287,7 @@ def test_no_judge_correlates_higher_with_people_than_their_ceiling(monkeypatch, 
     mean = np.mean(list(people.values()), axis=0)
     ceiling = raters.ceiling(np.stack(list(people.values())), np.ones((1, 4000)))[0]
     assert np.corrcoef(quality, mean)[0, 1] == pytest.approx(ceiling, abs=0.02)
-    pairs = [np.corrcoef(people[one], people[other])[0, 1] for one, other in combinations("abc", 2)]
+    pairs = [np.corrcoef(people[left], people[other])[0, 1] for left, other in combinations("abc", 2)]
     assert ceiling > np.mean(pairs) + 0.2
     alone = raters_rows(monkeypatch, tmp_path, ratings_of({"a": people["a"]}))
     assert alone == {}, "one rater agrees with nobody"

@@ -78,10 +78,10 @@ def test_variance_and_components_are_those_of_the_balanced_analysis_of_variance(
     # The mean over all pairs of mixes of the variance of their difference: 2 (MS mix × item + MS seeds − MS residual).
     interaction = of_both - of_item[:, None] - of_mix + mean
     crossed_square = seeds * (interaction**2).sum() / ((mixes - 1) * (items - 1))
-    pairs = [(one, other) for one in range(mixes) for other in range(one)]
-    found = model.of(differences(pairs, mixes)).variance.mean()
+    pairs = [(left, other) for left in range(mixes) for other in range(left)]
+    variance = model.of(differences(pairs, mixes)).variance.mean()
     expected = 2 * (crossed_square + max(between_seeds - residual, 0)) / (items * seeds)
-    assert found == pytest.approx(expected, abs=1e-12)
+    assert variance == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_model_is_statsmodels_mixed_model_on_a_balanced_grid():
@@ -163,9 +163,9 @@ def test_one_right_of_a_hundred_is_not_shown_down_to_nothing():
 def test_seeds_of_other_mixes_do_not_shrink_towards_an_edge():
     # 3 % ± 1 of items and ± 1.5 of seeds: the lower end solves (p − q)² = t² (items × q (1 − q) / (p (1 − p)) + seeds).
     share, items, seeds, df = 0.03, 0.01**2, 0.008**2, 12.0
-    found = Estimated(*(np.array(one) for one in (share, items + seeds, df, seeds)))
-    low, high = share_interval(found, 0.95)
-    shrunk = share_interval(found._replace(seeds=np.zeros(())), 0.95)
+    estimated = Estimated(*(np.array(part) for part in (share, items + seeds, df, seeds)))
+    low, high = share_interval(estimated, 0.95)
+    shrunk = share_interval(estimated._replace(seeds=np.zeros(())), 0.95)
     at_low = items * low * (1 - low) / (share * (1 - share)) + seeds
     assert (share - low) ** 2 == pytest.approx(stats.t.ppf(0.975, df) ** 2 * at_low, abs=1e-12)
     assert low < shrunk[0] - 0.003
@@ -175,13 +175,13 @@ def test_seeds_of_other_mixes_do_not_shrink_towards_an_edge():
 def test_few_wrong_answers_in_few_clusters_are_not_worth_more_items_than_there_are():
     # Three wrong answers of 200 by five adapters, each in a cluster of its own, look like 255 independent items.
     share = 0.985
-    found = Estimated(np.array(share), np.array(share * (1 - share) / 255), np.array(9.0))
+    estimated = Estimated(np.array(share), np.array(share * (1 - share) / 255), np.array(9.0))
     settings = Statistics()
-    few = score_interval(found, Extent(40, 10, 10.0), settings, is_share=True)
+    few = score_interval(estimated, Extent(40, 10, 10.0), settings, is_share=True)
     assert few.low < 0.95 < few.high
-    assert (few.low, few.high) == share_interval(found._replace(variance=np.array(share * (1 - share) / 40)), 0.95)
-    many = score_interval(found, Extent(120, 40, 40.0), settings, is_share=True)
-    assert (many.low, many.high) == share_interval(found, 0.95)
+    assert (few.low, few.high) == share_interval(estimated._replace(variance=np.array(share * (1 - share) / 40)), 0.95)
+    many = score_interval(estimated, Extent(120, 40, 40.0), settings, is_share=True)
+    assert (many.low, many.high) == share_interval(estimated, 0.95)
 
 
 @pytest.mark.parametrize(("df", "most"), [(2, 0.0552), (4, 0.0515), (7, 0.0505)])
@@ -199,8 +199,8 @@ def test_a_test_that_draws_few_seeds_holds_its_level_whatever_seeds_do(df, most)
     # Where seeds do not matter, it is nearly as powerful as the z-test that knows it.
     seeds = Seeds(0.1 * drawn, np.full(1000, 0.1), df)
     variance, dfs = total_variance(np.ones(1000), np.ones(1000), seeds, 1e9)
-    found = np.mean(stats.norm.sf(stats.t.ppf(0.975, dfs) * np.sqrt(variance) - 3.1))
-    assert found > 0.95 * stats.norm.sf(1.96 - 3.1)
+    rejected = np.mean(stats.norm.sf(stats.t.ppf(0.975, dfs) * np.sqrt(variance) - 3.1))
+    assert rejected > 0.95 * stats.norm.sf(1.96 - 3.1)
 
 
 def test_z_scores_are_on_the_normal_scale_and_invertible():
@@ -226,8 +226,8 @@ def test_the_best_set_is_hsus_and_a_lone_best_is_certain():
     scores = numbers.normal(size=(400, 3)) + np.array([0.0, 0.1, 1.0])
     model = model_of(scores, 1)
     pairs = [(0, 1), (0, 2), (1, 2)]
-    found = family(model, differences(pairs, 3), 20_000, 1)
-    best = compare_with_best(model.point, pairs, found, 0.95)
+    tests = family(model, differences(pairs, 3), 20_000, 1)
+    best = compare_with_best(model.point, pairs, tests, 0.95)
     assert (best.chosen, best.in_set.tolist()) == (2, [False, False, True])
     assert best.low[2] == 0
     # With two equal rivals at correlation 1/2, Dunnett's one-sided d is 1.92 for many degrees of freedom.
@@ -264,13 +264,13 @@ def test_three_seeds_have_the_power_of_the_analysis_of_variance_and_one_seed_nev
     # Row 1 of issue 16: three seeds found a difference of 5 points in 14 % of studies where one seed found it in 72 %.
     pair = np.array([0.0, 1.0, -1.0])
     three, _ = simulate(Design(1000, 1, (0.4, 0.45, 0.4), 3), 800, np.random.default_rng(11))
-    one, _ = simulate(Design(1000, 1, (0.4, 0.45, 0.4), 1), 800, np.random.default_rng(12))
+    study, _ = simulate(Design(1000, 1, (0.4, 0.45, 0.4), 1), 800, np.random.default_rng(12))
     (seeds,) = three.seeds.values()
     fixed = np.maximum(three.of(pair).variance - 2 / 3 * seeds.variance - 2 / 3 * seeds.noise, 0)
     variance = fixed + 2 / 3 * seeds.between
     df = variance**2 / (fixed**2 / 999 + (2 / 3 * seeds.between) ** 2 / seeds.df)
     theirs = 2 * stats.t.sf(np.abs(three.of(pair).value) / np.sqrt(variance), df)
-    power, reference, single = (np.mean(p < 0.05) for p in (p_value(three.of(pair)), theirs, p_value(one.of(pair))))
+    power, reference, single = (np.mean(p < 0.05) for p in (p_value(three.of(pair)), theirs, p_value(study.of(pair))))
     assert power >= 0.95 * reference
     assert power >= single
 
@@ -278,19 +278,19 @@ def test_three_seeds_have_the_power_of_the_analysis_of_variance_and_one_seed_nev
 def test_families_sets_and_margins_err_at_most_as_often_as_they_say():
     studies = 150
     gains = differences([(mix, 0) for mix in range(1, 8)], 8)
-    pairs = [(one, other) for one in range(7) for other in range(one + 1, 7)]
-    every = differences([(1 + one, 1 + other) for one, other in pairs], 8)
+    pairs = [(left, other) for left in range(7) for other in range(left + 1, 7)]
+    every = differences([(1 + left, 1 + other) for left, other in pairs], 8)
     equal, _ = simulate(Design(200, 4, (0.4,) * 8, 3, 0.014), studies, np.random.default_rng(13))
     worse, _ = simulate(Design(200, 4, (0.4, *(0.35,) * 7), 3, 0.014), studies, np.random.default_rng(14))
     errors = dict.fromkeys(("gains", "margin", "set", "choice"), 0)
     for study in range(studies):
-        one = study_of(equal, study)
-        errors["gains"] += bool(judge_in_one_cell(one, gains, 50, SETTINGS, None, 1).settled.any())
+        simulated = study_of(equal, study)
+        errors["gains"] += bool(judge_in_one_cell(simulated, gains, 50, SETTINGS, None, 1).settled.any())
         judged = judge_in_one_cell(study_of(worse, study), gains, 50, SETTINGS, 0.05, 1)
         errors["margin"] += bool((judged.p_noninferior < 0.05).any())
-        best = compare_with_best(one.point[1:], pairs, family(one, every, 1000, 1), 0.95)
+        best = compare_with_best(simulated.point[1:], pairs, family(simulated, every, 1000, 1), 0.95)
         errors["set"] += not best.in_set[0]  # all are the best
-        corrected = corrected_for_choice(one, gains, SETTINGS)
+        corrected = corrected_for_choice(simulated, gains, SETTINGS)
         errors["choice"] += not corrected.low <= 0 <= corrected.high
     # Of 150 studies, 5 % are 7.5, and three Monte-Carlo errors more are 15.5.
     assert max(errors.values()) <= 15, errors

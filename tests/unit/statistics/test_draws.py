@@ -38,9 +38,9 @@ def test_draws_are_multinomial():
 
 def test_draws_depend_on_seed_and_clusters_and_not_on_the_order_of_items():
     shuffled = np.random.default_rng(0).permutation(len(GROUP))
-    there, here = make_clusters(BENCHMARK[shuffled], GROUP[shuffled]), make_clusters(BENCHMARK, GROUP)
-    assert np.array_equal(there.of_item, here.of_item[shuffled])
-    assert np.array_equal(bootstrap_counts(there, 50, seed=1), bootstrap_counts(here, 50, seed=1))
+    shuffled_clusters, here = make_clusters(BENCHMARK[shuffled], GROUP[shuffled]), make_clusters(BENCHMARK, GROUP)
+    assert np.array_equal(shuffled_clusters.of_item, here.of_item[shuffled])
+    assert np.array_equal(bootstrap_counts(shuffled_clusters, 50, seed=1), bootstrap_counts(here, 50, seed=1))
     assert not np.array_equal(bootstrap_counts(here, 50, seed=2), bootstrap_counts(here, 50, seed=1))
 
 

@@ -104,13 +104,13 @@ def test_a_share_of_nothing_or_everything_gets_wilsons_interval(share):
 
 
 def test_a_share_from_draws_gets_wilsons_interval_with_students_quantile_and_the_design_effect():
-    found = interval_of(0.4, DRAWS, 50, NINETY, is_share=True)
+    interval = interval_of(0.4, DRAWS, 50, NINETY, is_share=True)
     count = 0.4 * 0.6 / DRAWS.var()
     t = stats.t(49).ppf(0.95)
     centre = (0.4 + t**2 / (2 * count)) / (1 + t**2 / count)
     half = t / (1 + t**2 / count) * np.sqrt(0.24 / count + t**2 / (4 * count**2))
-    assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-12)
-    assert (found.method, found.note) == ("wilson", "")
+    assert (interval.low, interval.high) == pytest.approx((centre - half, centre + half), abs=1e-12)
+    assert (interval.method, interval.note) == ("wilson", "")
 
 
 def test_undefined_and_constant_draws_make_no_interval_but_for_shares():
@@ -128,9 +128,9 @@ def test_undefined_and_constant_draws_make_no_interval_but_for_shares():
 def test_an_interval_of_what_noise_inflates_is_shifted_by_the_bias_of_the_draws_and_cut_at_0():
     low, high = percentile(DRAWS, 0.9)
     bias = DRAWS.mean() - 0.3
-    found = interval_of(0.3, DRAWS, 50, NINETY, is_share=False, inflated=True)
-    assert (found.low, found.high) == pytest.approx((low - bias, high - bias), abs=1e-12)
-    assert (found.method, found.note) == ("shifted", "")
+    interval = interval_of(0.3, DRAWS, 50, NINETY, is_share=False, inflated=True)
+    assert (interval.low, interval.high) == pytest.approx((low - bias, high - bias), abs=1e-12)
+    assert (interval.method, interval.note) == ("shifted", "")
     none = interval_of(0.01, DRAWS, 50, NINETY, is_share=False, inflated=True)
     assert none.low == 0.0
     assert none.high == pytest.approx(high - (DRAWS.mean() - 0.01), abs=1e-12)
@@ -167,8 +167,8 @@ def test_a_mean_that_does_not_vary_has_no_interval_and_a_share_that_of_equal_clu
     )
     assert score_interval(still, rests_on(20), NINETY, is_share=True) == Interval(*wilson(0.4, 20, 0.9), "wilson", both)
     for edge in (0.0, 1.0):
-        found = score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=True)
-        assert found == Interval(*wilson(edge, 50, 0.9), "wilson", "")
+        interval = score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=True)
+        assert interval == Interval(*wilson(edge, 50, 0.9), "wilson", "")
         assert score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=False).note == CONSTANT
     rounded = score_interval(estimated(1 + 1e-16, variance=0.0), rests_on(50), NINETY, is_share=True)
     assert rounded == Interval(*wilson(1.0, 50, 0.9), "wilson", "")
@@ -178,9 +178,9 @@ def test_a_mean_that_does_not_vary_has_no_interval_and_a_share_that_of_equal_clu
 
 @pytest.mark.parametrize("edge", [0.0, 1.0])
 def test_a_share_at_its_edge_that_varies_gets_students_interval(edge):
-    found = score_interval(estimated(edge), rests_on(50), NINETY, is_share=True)
+    interval = score_interval(estimated(edge), rests_on(50), NINETY, is_share=True)
     t = stats.t(40).ppf(0.95)
-    assert (found.low, found.high, found.method) == (
+    assert (interval.low, interval.high, interval.method) == (
         pytest.approx(edge - t * 0.02),
         pytest.approx(edge + t * 0.02),
         "t",
@@ -189,8 +189,10 @@ def test_a_share_at_its_edge_that_varies_gets_students_interval(edge):
 
 def test_an_estimate_has_the_same_columns_in_every_table():
     interval = Interval(-0.25, 1.5, "t", "n too small")
-    found = estimate_columns(0.5, interval, Extent(40, 10, 9.0), "%", 0.95, notes=["", "for these adapters"], largest=1)
-    assert found == {
+    columns = estimate_columns(
+        0.5, interval, Extent(40, 10, 9.0), "%", 0.95, notes=["", "for these adapters"], largest=1
+    )
+    assert columns == {
         "n": 40, "clusters": 10, "unit": "%", "value": 50, "low": -25, "high": 100, "level": 0.95, "interval": "t",
         "note": "n too small; for these adapters",
     }  # fmt: skip

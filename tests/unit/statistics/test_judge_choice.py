@@ -78,9 +78,9 @@ def test_the_interval_of_the_chosen_judge_reaches_lower_than_that_of_a_judge_tha
     for name in "abcde":
         ratings.judge(name, (ratings.quality + numbers.normal(size=80) > 0).astype(float))
     chosen = next(row for row in ratings.table(judge_choice) if row["by_rule"] == "1")
-    given = pick(ratings.table(agreement), rater=f"judge:{chosen['judge']}", generator="pooled", statistic="pearson")
-    assert (chosen["interval"], given["interval"]) == ("selected", "percentile")
-    assert float(chosen["low"]) < float(given["low"]) - 0.03
+    agreed = pick(ratings.table(agreement), rater=f"judge:{chosen['judge']}", generator="pooled", statistic="pearson")
+    assert (chosen["interval"], agreed["interval"]) == ("selected", "percentile")
+    assert float(chosen["low"]) < float(agreed["low"]) - 0.03
     assert float(chosen["low"]) < float(chosen["value"]) < float(chosen["high"])
     assert {row["interval"] for row in ratings.table(judge_choice) if row["by_rule"] == "0"} == {"percentile"}
 
@@ -94,8 +94,8 @@ def test_the_interval_of_the_chosen_of_five_equal_judges_covers_its_correlation(
         people = (quality + 0.5 * numbers.normal(size=answers) > 0).astype(float)
         return people, (quality + 0.7 * numbers.normal(size=(judges, answers)) > 0).astype(float)
 
-    people, one = study(200_000, 1)
-    truth = np.corrcoef(people, one[0])[0, 1]
+    people, judge = study(200_000, 1)
+    truth = np.corrcoef(people, judge[0])[0, 1]
     covered = plain = 0
     for _ in range(200):
         people, scores = study(100, 5)

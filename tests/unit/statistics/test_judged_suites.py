@@ -106,7 +106,7 @@ def test_a_judge_without_any_verdict_says_nothing_but_that(judged):
 def test_a_missing_judgement_is_an_error_that_lists_the_items(judged):
     study, items = judged
     judge(study, "q/base", items[:-1], [1] * 199)
-    with pytest.raises(InputError, match="no judgement of item b-0199; expected one an answer"):
+    with pytest.raises(InputError, match="no judgement of item b-0199; expected one per answer"):
         table(study, oeq, judges=["j"])
 
 

@@ -1,4 +1,4 @@
-"""What leaked items do to the scores."""
+"""How leaked items affect the scores."""
 
 import pyarrow as pa
 import pytest
@@ -46,7 +46,7 @@ def test_a_curve_shows_how_many_items_each_similarity_would_call_leaked(small):
     assert {float(row["similarity"]): row["value"] for row in rows} == {
         0.3: "", 0.4: "", 0.5: "", 0.6: "4", 0.7: "4", 0.8: "4", 0.9: "3", 1.0: "3"
     }  # fmt: skip
-    assert {row["note"] for row in rows if not row["value"]} == {"near twins were looked for from 0.6 on"}
+    assert {row["note"] for row in rows if not row["value"]} == {"near twins were searched for from 0.6 on"}
     exact_only = [row for row in table(small, leakage, similarity=None) if row["statistic"] == "leaked_items"]
     assert [row["similarity"] for row in exact_only if row["value"]] == ["1"]
 

@@ -25,13 +25,13 @@ def predict(study, model: str, answer, change=lambda row: row) -> None:
         item, gold = stable_id("s", str(number)), (number % OPTIONS,)
         for variant in variants(PERMUTATIONS):
             order = option_order(item, OPTIONS, variant, 42)
-            given = answer(number, gold[0], order, variant)
+            answered = answer(number, gold[0], order, variant)
             rows.append(change(
                 {
                     "item": item, "benchmark": "b", "variant": variant, "source": "s", "provenance": "native",
                     "task": "mcqu", "group": item, "option_order": list(order),
                     "gold": list(displayed_gold(gold, order)), "greedy_text": "", "greedy_outcome": "labels",
-                    "greedy_labels": given, "constrained_labels": given, "label_probabilities": None,
+                    "greedy_labels": answered, "constrained_labels": answered, "label_probabilities": None,
                     "label_mass": None, "prompt_tokens": 1, "generated_tokens": 1, "finish": "stop",
                 }
             ))  # fmt: skip
@@ -88,8 +88,8 @@ def test_items_that_depend_on_position_are_counted(study):
     out = study.root / "tables" / "position.csv"
     position.main(["--spec", study.spec(), "--results", str(study.root), "--table", str(out)])
     with open(out, encoding="utf-8", newline="") as file:
-        found = [row for row in csv.DictReader(file) if row["statistic"] == "position_dependent"]
-    assert {(row["scope_kind"], row["value"], row["n"]) for row in found} == {
+        rows = [row for row in csv.DictReader(file) if row["statistic"] == "position_dependent"]
+    assert {(row["scope_kind"], row["value"], row["n"]) for row in rows} == {
         *(("all", "6", "120"), ("provenance", "6", "120"), ("benchmark", "6", "120"))
     }
 
@@ -156,6 +156,6 @@ def test_kendalls_tau_is_scipys_for_many_rankings_at_once():
 
     numbers = np.random.default_rng(1)
     first, second = numbers.integers(0, 6, size=(2, 40, 8)).astype(float)
-    for ours, one, other in zip(kendall_tau(first, second), first, second, strict=True):
-        assert ours == pytest.approx(stats.kendalltau(one, other).statistic, abs=1e-9)
+    for ours, x, other in zip(kendall_tau(first, second), first, second, strict=True):
+        assert ours == pytest.approx(stats.kendalltau(x, other).statistic, abs=1e-9)
     assert np.isnan(kendall_tau(np.ones(4), np.arange(4.0)))

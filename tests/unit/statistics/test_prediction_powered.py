@@ -42,29 +42,29 @@ def test_a_published_ppi_estimate_is_found_again():
     known = np.append(human, np.full(12, np.nan))
     answers = Answers(np.arange(20), judge, known, np.ones(20))
     for theirs, expected in ((0.24, 0.506), (0.8, 0.52)):
-        found = corrected(answers, 20, theirs * 20 / 12)
-        assert found.value == pytest.approx(expected, abs=1e-9)
+        estimate = corrected(answers, 20, theirs * 20 / 12)
+        assert estimate.value == pytest.approx(expected, abs=1e-9)
 
 
 def test_people_alone_have_the_cluster_robust_variance_of_a_mean():
     numbers = np.random.default_rng(4)
     right, answers = made(numbers, answers=120, rated=120, per=3)
-    found = corrected(answers, 40, 0.0)
+    estimate = corrected(answers, 40, 0.0)
     fit = sm.OLS(right, np.ones(120)).fit(
         cov_type="cluster", cov_kwds={"groups": answers.cluster, "use_correction": False}
     )
-    assert found.value == pytest.approx(fit.params[0], abs=1e-12)
-    assert found.errors @ found.errors == pytest.approx(fit.bse[0] ** 2, abs=1e-12)
+    assert estimate.value == pytest.approx(fit.params[0], abs=1e-12)
+    assert estimate.errors @ estimate.errors == pytest.approx(fit.bse[0] ** 2, abs=1e-12)
 
 
 def test_weighted_people_alone_are_weighted_least_squares():
     numbers = np.random.default_rng(5)
     right, plain = made(numbers)
     weight = numbers.uniform(1, 5, 400)
-    found = corrected(Answers(plain.cluster, plain.judge, plain.human, weight), 400, 0.0)
+    estimate = corrected(Answers(plain.cluster, plain.judge, plain.human, weight), 400, 0.0)
     fit = sm.WLS(right[plain.rated], np.ones(80), weights=weight[plain.rated]).fit(cov_type="HC0")
-    assert found.value == pytest.approx(fit.params[0], abs=1e-12)
-    assert found.errors @ found.errors == pytest.approx(fit.bse[0] ** 2, abs=1e-12)
+    assert estimate.value == pytest.approx(fit.params[0], abs=1e-12)
+    assert estimate.errors @ estimate.errors == pytest.approx(fit.bse[0] ** 2, abs=1e-12)
 
 
 def test_a_tuned_estimate_is_never_less_certain_than_people_alone():
@@ -107,10 +107,10 @@ def test_intervals_of_shares_and_differences_hold_their_level(share, accuracy, r
     for _ in range(250):
         _, first = made(numbers, answers=1000, rated=rated, share=share, accuracy=accuracy)
         _, second = made(numbers, answers=1000, rated=rated, share=share, accuracy=accuracy)
-        one, other = corrected(first, 1000), corrected(second, 1000)
-        low, high = one.share_interval(0.95)
+        estimate, other = corrected(first, 1000), corrected(second, 1000)
+        low, high = estimate.share_interval(0.95)
         covered += low <= share <= high
-        low, high = one.minus(other).interval(0.95)
+        low, high = estimate.minus(other).interval(0.95)
         differences += low <= 0 <= high
     assert covered >= 229, "91.6 %: two standard errors below 95 %"
     assert differences >= 229
@@ -137,8 +137,8 @@ def test_a_judge_that_tells_nothing_apart_has_no_rogan_gladen():
 def test_further_ratings_bring_the_interval_to_where_they_were_said_to():
     numbers = np.random.default_rng(12)
     right, answers = made(numbers, answers=2000, rated=400, accuracy=0.8)
-    found = corrected(answers, 2000)
-    more = further_ratings(found, 400, 2000)
+    estimate = corrected(answers, 2000)
+    more = further_ratings(estimate, 400, 2000)
     order = numbers.permutation(2000)
     human = np.full(2000, np.nan)
     human[order[: 400 + more]] = right[order[: 400 + more]]
@@ -150,7 +150,7 @@ def test_further_ratings_bring_the_interval_to_where_they_were_said_to():
 
 def test_the_mean_of_seeds_is_paired_over_the_questions():
     _, answers = made(np.random.default_rng(13))
-    one = corrected(answers, 400)
-    same = mean_of([one, one, one])
-    assert same.value == pytest.approx(one.value)
-    assert same.errors @ same.errors == pytest.approx(one.errors @ one.errors), "three copies are one model"
+    estimate = corrected(answers, 400)
+    same = mean_of([estimate, estimate, estimate])
+    assert same.value == pytest.approx(estimate.value)
+    assert same.errors @ same.errors == pytest.approx(estimate.errors @ estimate.errors), "three copies are one model"

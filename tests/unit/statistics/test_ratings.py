@@ -127,8 +127,8 @@ def test_answers_that_a_judge_was_trained_on_are_left_out_for_it_alone(ratings):
     ratings.judge("trained", label, excluded=range(20))
     ratings.judge("other", label)
     rows = ratings.table(agreement)
-    one = pick(rows, rater="judge:trained", generator="pooled", statistic="pearson")
-    assert (one["n"], one["excluded"], one["triples"]) == ("60", "20", "3")
+    row = pick(rows, rater="judge:trained", generator="pooled", statistic="pearson")
+    assert (row["n"], row["excluded"], row["triples"]) == ("60", "20", "3")
     assert pick(rows, rater="judge:other", generator="pooled", statistic="pearson")["n"] == "80"
     pair = pick(ratings.table(agreement_contrasts), left="judge:trained", generator="pooled", statistic="pearson")
     assert (pair["n"], pair["value"], pair["p_bootstrap"]) == ("60", "0", "1")
@@ -138,7 +138,7 @@ def test_a_verdict_that_is_missing_is_an_error_that_lists_the_answers(ratings):
     ratings.judge("good", np.ones(80))
     ratings.answers = ratings.answers[:-2]
     ratings.judge("late", np.ones(80))
-    with pytest.raises(InputError, match="no verdict on items a078, a079; expected one an answer"):
+    with pytest.raises(InputError, match="no verdict on items a078, a079; expected one per answer"):
         ratings.table(agreement)
 
 
@@ -176,9 +176,9 @@ def test_a_judge_that_counts_words_is_found_out(ratings):
     ratings.judge("good", (ratings.quality > 0).astype(float))
     rows = ratings.table(verbosity)
     assert float(pick(rows, judge="judge:long", statistic="length_judge", generator="pooled")["value"]) > 0.8
-    given = pick(rows, judge="judge:long", statistic="length_judge_given_human", generator="pooled")
-    assert float(given["value"]) > 0.8
-    assert float(given["low"]) > 0.6
+    row = pick(rows, judge="judge:long", statistic="length_judge_given_human", generator="pooled")
+    assert float(row["value"]) > 0.8
+    assert float(row["low"]) > 0.6
     honest = pick(rows, judge="judge:good", statistic="length_judge_given_human", generator="pooled")
     assert float(honest["low"]) < 0 < float(honest["high"])
 

@@ -27,7 +27,7 @@ def test_a_metric_is_the_same_however_the_file_is_cut_into_row_groups(study, mak
     file = study.root / layout.scores("q/base", "mcqa")
     pq.write_table(read_parquet(file), file, row_group_size=rows)
     measure = Measure(metric, "constrained")
-    scored = read_suite(study.root, "mcqa", BASE, ("mcqu",), lambda one: one == measure)
+    scored = read_suite(study.root, "mcqa", BASE, ("mcqu",), lambda score: score == measure)
     assert scored is not None
     assert set(scored.values) == {measure}
     expected = np.stack([values[measure][variant] for variant in ("original", "permuted-1")], axis=1)

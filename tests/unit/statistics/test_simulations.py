@@ -61,13 +61,13 @@ def test_intervals_over_two_benchmarks_hold_the_truth_for_differences_and_shaple
     assert sum(shapley) == pytest.approx(contrast, abs=1e-12), "Shapley values sum to ALL − base"
     entries = [Entry(f"q/{arm}", "mix", "q", str(arm), "1", (arm,)) for arm in range(len(gains))]
     covered = {aggregate: [] for aggregate in ("item_weighted", "mean_of_benchmarks")}
-    for found in resampled.many_moments(values[:, study] for study in range(values.shape[1])):
-        for one in found:
-            if one.cell.scope_kind == "all":
-                model = crossed(one.moments, entries, entries)
+    for moments in resampled.many_moments(values[:, study] for study in range(values.shape[1])):
+        for moment in moments:
+            if moment.cell.scope_kind == "all":
+                model = crossed(moment.moments, entries, entries)
                 for linear in (contrast, *shapley):
                     low, high = t_interval(model.of(linear), 0.95)
-                    covered[one.cell.aggregate].append(held(low, linear @ truth, high))
+                    covered[moment.cell.aggregate].append(held(low, linear @ truth, high))
     for aggregate, times in covered.items():
         assert 0.93 <= np.mean(times) <= 0.97, aggregate
 
@@ -95,9 +95,9 @@ def test_correlations_with_people_hold_the_truth_and_equal_judges_are_told_apart
     covered, rejected = [], []
     for _ in range(STUDIES if statistic is pearson else STUDIES // 4):
         human, first, second = rated_answers(numbers)
-        one, other = statistic(human, first, draws), statistic(human, second, draws)
-        covered.append(held(*_around(percentile(one, 0.95), truth)))
-        rejected.append(bootstrap_p(one - other) < 0.05)
+        left, other = statistic(human, first, draws), statistic(human, second, draws)
+        covered.append(held(*_around(percentile(left, 0.95), truth)))
+        rejected.append(bootstrap_p(left - other) < 0.05)
     assert 0.92 <= np.mean(covered) <= 0.975
     assert 0.025 <= np.mean(rejected) <= 0.08
 

@@ -139,12 +139,12 @@ def test_a_model_that_tells_no_probabilities_for_some_questions_has_no_calibrati
     items = [make_item(number) for number in range(5)]
 
     def scores(*confidence):
-        told = [None if one is None else 1 for one in confidence]
+        labels = [None if value is None else 1 for value in confidence]
         return {
             EM: {"original": [1, 1, 0, 0, 0]},
             ("brier", "probabilities"): {"original": list(confidence)},
             ("confidence", "probabilities"): {"original": list(confidence)},
-            ("right_at_first_step", "probabilities"): {"original": told},
+            ("right_at_first_step", "probabilities"): {"original": labels},
         }
 
     study.scores("q/base", "mcqa", items, scores(0.5, 0.75, 0.75, 0.75, 0.75))
@@ -176,17 +176,17 @@ def test_corpus_scores_of_the_table_are_sacrebleus(study, make_item):
     ]
     scores = {(metric, "greedy"): {"original": [row[metric] for row in rows]} for metric in rows[0]}
     study.scores("q/base", "oeq", items, scores)
-    found = table(study, oeq)
+    printed = table(study, oeq)
     whole = {"scope_kind": "all", "aggregate": "item_weighted"}
     bleu = sacrebleu.corpus_bleu(answers, [references], use_effective_order=True).score
-    assert float(pick(found, **whole, metric="bleu_corpus")["value"]) == pytest.approx(bleu, abs=1e-6)
+    assert float(pick(printed, **whole, metric="bleu_corpus")["value"]) == pytest.approx(bleu, abs=1e-6)
     chrf = sacrebleu.corpus_chrf(answers, [references]).score
-    assert float(pick(found, **whole, metric="chrf_corpus")["value"]) == pytest.approx(chrf, abs=1e-6)
-    assert float(pick(found, **whole, metric="words")["value"]) == pytest.approx(
+    assert float(pick(printed, **whole, metric="chrf_corpus")["value"]) == pytest.approx(chrf, abs=1e-6)
+    assert float(pick(printed, **whole, metric="words")["value"]) == pytest.approx(
         np.mean([row["words"] for row in rows])
     )
-    assert pick(found, **whole, metric="words")["unit"] == "words"
-    assert not any(":" in row["metric"] for row in found)
+    assert pick(printed, **whole, metric="words")["unit"] == "words"
+    assert not any(":" in row["metric"] for row in printed)
 
 
 def test_corpus_functions_are_sacrebleus_for_random_sums():

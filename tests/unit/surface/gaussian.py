@@ -10,7 +10,7 @@ from posologie.surface.runs import Moments, Runs
 
 def terms(shares, sizes=None):
     """Return [point, term]: shares, their products, and the logarithm of the size where there is one."""
-    products = [shares[:, one] * shares[:, other] for one, other in combinations(range(shares.shape[1]), 2)]
+    products = [shares[:, first] * shares[:, other] for first, other in combinations(range(shares.shape[1]), 2)]
     columns = [*shares.T, *products]
     if sizes is not None:
         columns.append(np.log(sizes / 1000))

@@ -22,9 +22,15 @@ def curved(shares):
 def runs_of(shares, score, **known):
     count = len(shares)
     return Runs(
-        tuple(map(str, range(count))), ("a", "b", "c"), shares, None, np.asarray(score, float),
-        known.pop("items", np.zeros((count, count))), known.pop("seeds", np.ones(count, dtype=np.int64)), **known,
-    )  # fmt: skip
+        tuple(map(str, range(count))),
+        ("a", "b", "c"),
+        shares,
+        sizes=None,
+        score=np.asarray(score, float),
+        items=known.pop("items", np.zeros((count, count))),
+        seeds=known.pop("seeds", np.ones(count, dtype=np.int64)),
+        **known,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def chosen():
 
 
 def test_a_curved_truth_is_not_fitted_by_a_plane(chosen):
-    errors = {one.fitted.form.name: one.rmse for one in chosen.candidates}
+    errors = {candidate.fitted.form.name: candidate.rmse for candidate in chosen.candidates}
     assert chosen.supported
     assert chosen.p_value <= 0.05
     assert chosen.surface.form.degree >= 2
@@ -86,10 +92,10 @@ def test_the_end_of_the_signed_rank_interval_inverts_the_exact_test(count):
 
 
 def test_a_saturated_design_has_no_test_of_fit_and_asks_for_points_inside():
-    found = lack_of_fit(runs_of(CENTROID, curved(CENTROID), seed_variance=0.1, seed_df=7.0), CUBIC)
-    assert found.statistic is None
-    assert "goes through 7 mixes exactly" in found.note
-    assert "inside the simplex" in found.note
+    test = lack_of_fit(runs_of(CENTROID, curved(CENTROID), seed_variance=0.1, seed_df=7.0), CUBIC)
+    assert test.statistic is None
+    assert "goes through 7 mixes exactly" in test.note
+    assert "inside the simplex" in test.note
     unrepeated = lack_of_fit(runs_of(CENTROID, curved(CENTROID)), LINEAR)
     assert unrepeated.p_value is None
     assert "no mix was trained twice" in unrepeated.note
@@ -99,13 +105,13 @@ def test_lack_of_fit_is_the_f_test_against_replicates():
     rng = np.random.default_rng(6)
     shares = np.repeat(CENTROID, 2, axis=0)
     score = curved(shares) + 0.3 * rng.normal(size=14)
-    found = lack_of_fit(runs_of(shares, score), LINEAR)
+    test = lack_of_fit(runs_of(shares, score), LINEAR)
     means = score.reshape(7, 2).mean(axis=1)
     error = ((score.reshape(7, 2) - means[:, None]) ** 2).sum() / 7
     rest = means - CENTROID @ np.linalg.lstsq(CENTROID, means, rcond=None)[0]
-    assert found.statistic == pytest.approx(2 * rest @ rest / 4 / error)
-    assert (found.df, found.error_df) == (4, 7)
-    assert found.p_value < 0.01
+    assert test.statistic == pytest.approx(2 * rest @ rest / 4 / error)
+    assert (test.df, test.error_df) == (4, 7)
+    assert test.p_value < 0.01
     assert lack_of_fit(runs_of(shares, score), QUADRATIC).p_value > 0.05
 
 
@@ -125,10 +131,10 @@ def test_repeated_rows_tell_the_seed_variance_net_of_items():
 def test_run_noise_that_depends_on_the_mix_is_noticed_and_weighs_the_runs():
     seeds = np.full(7, 6)
     uneven = runs_of(CENTROID, curved(CENTROID), seeds=seeds, spread=np.array([0.01, 0.01, 0.01, 1, 1, 1, 1.0]))
-    found = noise_test(uneven)
-    assert found.p_value < 0.05
-    assert found.relative[0] < found.relative[3]
-    assert "depends on the mix" in found.note
+    test = noise_test(uneven)
+    assert test.p_value < 0.05
+    assert test.relative[0] < test.relative[3]
+    assert "depends on the mix" in test.note
     even = runs_of(CENTROID, curved(CENTROID), seeds=seeds, spread=np.array([1, 1.2, 0.8, 1, 1.1, 0.9, 1.0]))
     assert noise_test(even).relative is None
     assert "not refused" in noise_test(even).note
@@ -144,8 +150,8 @@ def test_moderated_variances_lie_between_their_own_and_the_common_value():
 
 
 def test_errors_that_depend_on_the_mix_show_in_left_out_errors(chosen):
-    one = chosen.chosen.left_out
+    left_out = chosen.chosen.left_out
     runs = chosen.surface.runs
-    assert noise_test(runs, one).method == "residuals"
-    louder = one.mean + (runs.score - one.mean) * np.where(runs.shares[:, 0] > 0.4, 12, 0.2)
-    assert noise_test(runs_of(runs.shares, louder), one).p_value < 0.05
+    assert noise_test(runs, left_out).method == "residuals"
+    louder = left_out.mean + (runs.score - left_out.mean) * np.where(runs.shares[:, 0] > 0.4, 12, 0.2)
+    assert noise_test(runs_of(runs.shares, louder), left_out).p_value < 0.05

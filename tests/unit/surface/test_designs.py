@@ -49,9 +49,9 @@ def test_mean_products_are_means_over_the_region():
 def test_i_optimal_designs_reach_the_best_continuous_design(components, count):
     region = bounds_of(tuple("abcd"[:components]), {})
     shares, _ = i_optimal(DesignProblem(region), count, starts=1)
-    found = count * criterion(shares)
-    assert CONTINUOUS[components] - 1e-6 < found
-    assert found < CONTINUOUS[components] * (1 + 0.8 / count)
+    criterion_value = count * criterion(shares)
+    assert CONTINUOUS[components] - 1e-6 < criterion_value
+    assert criterion_value < CONTINUOUS[components] * (1 + 0.8 / count)
 
 
 def test_no_choice_among_lattice_points_beats_the_exchange():
@@ -97,10 +97,12 @@ def test_bounds_that_no_mix_keeps_are_refused(bounds, words):
 
 
 def test_mixes_that_are_there_are_built_upon():
-    there = DesignProblem(THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64))
-    proposed = propose(there, 3, repeats=0, starts=2)
+    problem = DesignProblem(
+        THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64)
+    )
+    proposed = propose(problem, 3, repeats=0, starts=2)
     assert set(proposed.weights) == {(1, 1, 0), (1, 0, 1), (0, 1, 1)}
-    assert there.unknown_terms == 3
+    assert problem.unknown_terms == 3
 
 
 def test_the_order_loses_no_more_than_the_best_of_all_orders():
@@ -128,7 +130,7 @@ def test_fewer_trainings_than_terms_still_spread_over_the_region():
     proposed = propose(DesignProblem(THREE), 4, repeats=0, starts=4)
     assert len(proposed.shares) == 4
     assert np.isinf(proposed.variance).all()
-    least = min(np.linalg.norm(one - other) for one, other in combinations(proposed.shares, 2))
+    least = min(np.linalg.norm(first - other) for first, other in combinations(proposed.shares, 2))
     assert least > 0.4
 
 
@@ -150,13 +152,15 @@ def test_sizes_are_chosen_with_the_shares():
 
 
 def test_a_lattice_takes_what_is_there_into_account():
-    there = DesignProblem(THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64))
-    proposed = propose(there, 3, "lattice", repeats=0)
+    problem = DesignProblem(
+        THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64)
+    )
+    proposed = propose(problem, 3, "lattice", repeats=0)
     assert set(proposed.weights) == {(1, 1, 0), (1, 0, 1), (0, 1, 1)}
     centroid = propose(DesignProblem(THREE), 7, "centroid", repeats=0)
     assert {(1, 0, 0), (0, 1, 1), (1, 1, 1)} < set(centroid.weights)
     assert len(centroid.weights) == 7
-    with pytest.raises(InputError, match="has 7 mixes that are not there yet, and 5 may be trained"):
+    with pytest.raises(InputError, match="has 7 new mixes, but 5 may be trained"):
         propose(DesignProblem(THREE), 5, "centroid", repeats=0)
 
 
@@ -170,7 +174,7 @@ def test_shares_are_plain_whole_numbers_within_the_bounds():
 
 
 def test_designs_are_the_same_every_time():
-    one, other = (propose(DesignProblem(THREE), 7, starts=2) for _ in range(2))
-    assert isinstance(one, Proposal)
-    assert one.shares.tolist() == other.shares.tolist()
-    assert one.order == other.order
+    first, other = (propose(DesignProblem(THREE), 7, starts=2) for _ in range(2))
+    assert isinstance(first, Proposal)
+    assert first.shares.tolist() == other.shares.tolist()
+    assert first.order == other.order

@@ -17,9 +17,14 @@ def curved(shares):
 def runs_of(shares, score, components=("a", "b", "c")):
     count = len(shares)
     return Runs(
-        tuple(map(str, range(count))), components, shares, None, np.asarray(score, float), np.zeros((count, count)),
-        np.ones(count, dtype=np.int64),
-    )  # fmt: skip
+        tuple(map(str, range(count))),
+        components,
+        shares,
+        sizes=None,
+        score=np.asarray(score, float),
+        items=np.zeros((count, count)),
+        seeds=np.ones(count, dtype=np.int64),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +35,22 @@ def trained():
 
 def test_a_proxy_that_follows_gets_weight_and_lowers_the_error(trained):
     proxy = runs_of(LATTICE, 30 + curved(LATTICE) + LATTICE[:, 2] + 0.1 * np.random.default_rng(1).normal(size=28))
-    found = with_proxy(trained, proxy, draws=8)
-    assert found.agreement.mixes == 8
-    assert found.agreement.low > 0
-    assert found.weight > 3 * found.weight_sd > 0
+    combined = with_proxy(trained, proxy, draws=8)
+    assert combined.agreement.mixes == 8
+    assert combined.agreement.low > 0
+    assert combined.weight > 3 * combined.weight_sd > 0
     truth = 50 + 2 * curved(LATTICE)
     errors = [
-        np.sqrt(np.mean((one.interval(LATTICE).mean - truth) ** 2)) for one in (found.surface, found.plain.surface)
+        np.sqrt(np.mean((surface.interval(LATTICE).mean - truth) ** 2))
+        for surface in (combined.surface, combined.plain.surface)
     ]
     assert errors[0] < 0.5 * errors[1]
-    interval = found.surface.interval(LATTICE)
+    interval = combined.surface.interval(LATTICE)
     assert np.mean((interval.low <= truth) & (truth <= interval.high)) > 0.8
     # a measured score stays what was measured, whatever the proxy says of that mix
-    at = found.surface.interval(trained.shares).mean
+    at = combined.surface.interval(trained.shares).mean
     np.testing.assert_allclose(at, trained.score, atol=0.4)
-    moments = found.surface.moments(LATTICE[:3])
+    moments = combined.surface.moments(LATTICE[:3])
     np.testing.assert_allclose(
         np.sqrt(np.diag(moments.covariance)) * 4, interval.high[:3] - interval.low[:3], rtol=0.6
     )  # fmt: skip
@@ -52,20 +58,20 @@ def test_a_proxy_that_follows_gets_weight_and_lowers_the_error(trained):
 
 def test_a_proxy_that_does_not_follow_has_no_weight(trained):
     proxy = runs_of(LATTICE, np.random.default_rng(3).normal(size=28))
-    found = with_proxy(trained, proxy, draws=8)
-    assert found.weight == 0
-    assert found.surface is found.plain.surface
-    assert found.agreement.low < 0 < found.agreement.high
-    assert "the proxy has no weight" in found.notes[0]
+    combined = with_proxy(trained, proxy, draws=8)
+    assert combined.weight == 0
+    assert combined.surface is combined.plain.surface
+    assert combined.agreement.low < 0 < combined.agreement.high
+    assert "the proxy has no weight" in combined.notes[0]
 
 
 def test_the_interval_of_the_correlation_is_fishers_over_the_mixes_measured_both_ways(trained):
     proxy = runs_of(LATTICE[:10], np.arange(10.0))
-    found = agreement(trained, proxy)
-    assert found.mixes == 4
+    agreed = agreement(trained, proxy)
+    assert agreed.mixes == 4
     both = np.corrcoef(trained.score[:4], [0.0, 3, 6, 9])[0, 1]
-    assert found.correlation == pytest.approx(both)
-    assert found.high == pytest.approx(np.tanh(np.arctanh(both) + 1.959964), abs=1e-6)
+    assert agreed.correlation == pytest.approx(both)
+    assert agreed.high == pytest.approx(np.tanh(np.arctanh(both) + 1.959964), abs=1e-6)
     few = agreement(trained, runs_of(LATTICE[:9], np.arange(9.0)))
     assert few.correlation is None
     assert "3 mixes measured both ways: too few" in few.note

@@ -23,10 +23,10 @@ def runs_of(shares, score, *, items=None, sizes=None, seeds=None, **known):
         tuple(f"mix {place}" for place in range(count)),
         tuple("abcdefgh"[:width]),
         shares,
-        sizes,
-        np.asarray(score, dtype=float),
-        np.zeros((count, count)) if items is None else items,
-        np.ones(count, dtype=np.int64) if seeds is None else seeds,
+        sizes=sizes,
+        score=np.asarray(score, dtype=float),
+        items=np.zeros((count, count)) if items is None else items,
+        seeds=np.ones(count, dtype=np.int64) if seeds is None else seeds,
         **known,
     )
 
@@ -65,10 +65,10 @@ def test_moments_are_those_of_bayesian_regression_on_the_terms_with_all_errors()
 
 def test_what_items_add_to_all_mixes_cancels_in_differences():
     common = 4.0 * np.ones((15, 15))
-    plain, shifted = (fit(noisy(LATTICE, items=one), QUADRATIC, draws=1) for one in (None, common))
+    plain, shifted = (fit(noisy(LATTICE, items=items), QUADRATIC, draws=1) for items in (None, common))
     contrast = np.array([1.0, -1.0])
     ends = LATTICE[[0, -1]]
-    covariances = [one.moments(ends).covariance for one in (plain, shifted)]
+    covariances = [surface.moments(ends).covariance for surface in (plain, shifted)]
     assert contrast @ covariances[1] @ contrast == pytest.approx(contrast @ covariances[0] @ contrast, rel=0.02)
     assert covariances[1][0, 0] == pytest.approx(covariances[0][0, 0] + 4, rel=0.02)
 
@@ -89,7 +89,7 @@ def test_the_gradient_is_that_of_the_log_posterior():
     process = prepared(runs, PROCESS)[0]
     assert "relevance 3" in process.names
     theta = process.from_prior(1)[0] / 2
-    numeric = approx_fprime(theta, lambda one: process.log_posterior(one)[0], 1e-6)
+    numeric = approx_fprime(theta, lambda x: process.log_posterior(x)[0], 1e-6)
     np.testing.assert_allclose(process.log_posterior(theta, slope=True)[1], numeric, rtol=1e-3, atol=1e-3)
 
 
@@ -125,8 +125,8 @@ def test_left_out_predictions_are_those_of_a_fit_without_the_mix(form):
 
 
 def test_the_same_runs_give_the_same_surface():
-    one, other = (fit(noisy(CENTROID), PROCESS).moments(LATTICE) for _ in range(2))
-    np.testing.assert_array_equal(one.covariance, other.covariance)
+    first, other = (fit(noisy(CENTROID), PROCESS).moments(LATTICE) for _ in range(2))
+    np.testing.assert_array_equal(first.covariance, other.covariance)
 
 
 def test_collinear_designs_are_refused_without_shrinkage_and_noted_with_it():

@@ -37,37 +37,39 @@ def test_with_independent_beliefs_the_value_is_the_knowledge_gradients_closed_fo
     candidates = candidates_of(surface, bounds, lattice_points=2, even_points=4)
     region = region_of(surface, candidates, draws=200)
     # mixes between the corners lie between their scores, so that the best is always a corner
-    found = prescribe(surface, region, np.array([[1.0, 0.0]]), tested=np.eye(2)[1:], prices=Prices(np.zeros(1)), most=1)
+    advice = prescribe(
+        surface, region, np.array([[1.0, 0.0]]), tested=np.eye(2)[1:], prices=Prices(np.zeros(1)), most=1
+    )
     move = 4 / np.sqrt(4 + 1)
     ratio = -0.5 / move
     density, below = np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi), 0.5 * (1 + math.erf(ratio / np.sqrt(2)))
-    assert found.proposals[0].alone == pytest.approx(move * (ratio * below + density), rel=0.01)
+    assert advice.proposals[0].alone == pytest.approx(move * (ratio * below + density), rel=0.01)
     # another is better by 0.1 where 1 + move × z > 1.6
     beyond = 0.5 * (1 - math.erf(0.6 / move / np.sqrt(2)))
-    assert found.proposals[0].changes == pytest.approx(beyond, abs=0.01)
+    assert advice.proposals[0].changes == pytest.approx(beyond, abs=0.01)
 
 
 def test_the_first_training_is_where_the_choice_is_open_and_knowledge_only_helps():
-    found, region, _ = asked(fitted(), prices={"training": 0.0})
-    assert not found.stop
-    assert len(found.proposals) == 4
-    gains = [one.gain for one in found.proposals]
+    advice, region, _ = asked(fitted(), prices={"training": 0.0})
+    assert not advice.stop
+    assert len(advice.proposals) == 4
+    gains = [proposal.gain for proposal in advice.proposals]
     assert min(gains) > 0
-    assert sum(gains) == pytest.approx(found.best_gain)
-    assert found.best_gain < region.regret == found.regret  # perfect knowledge is worth the expected regret
-    regrets = [found.regret, *(one.regret for one in found.proposals)]
+    assert sum(gains) == pytest.approx(advice.best_gain)
+    assert advice.best_gain < region.regret == advice.regret  # perfect knowledge is worth the expected regret
+    regrets = [advice.regret, *(proposal.regret for proposal in advice.proposals)]
     assert np.all(np.diff(regrets) < 0)
-    assert found.proposals[-1].region < found.region
-    assert found.region == pytest.approx(region.share, abs=0.05)
-    clearly_worse = terms(found.proposals[0].shares[None]) @ TRUTH < 38
+    assert advice.proposals[-1].region < advice.region
+    assert advice.region == pytest.approx(region.share, abs=0.05)
+    clearly_worse = terms(advice.proposals[0].shares[None]) @ TRUTH < 38
     assert not clearly_worse.any()
 
 
 def test_more_seeds_teach_more_and_cost_more():
-    one, _, _ = asked(fitted(3.0), most=1, seeds=(1,), prices={"training": 0.0})
+    advice, _, _ = asked(fitted(3.0), most=1, seeds=(1,), prices={"training": 0.0})
     three, _, _ = asked(fitted(3.0), most=1, seeds=(3,), prices={"training": 0.0})
-    assert three.proposals[0].gain > one.proposals[0].gain
-    assert (one.proposals[0].cost, three.proposals[0].cost) == (1, 3)
+    assert three.proposals[0].gain > advice.proposals[0].gain
+    assert (advice.proposals[0].cost, three.proposals[0].cost) == (1, 3)
     either, _, _ = asked(fitted(3.0), most=1, seeds=(1, 3), prices={"training": 0.0})
     assert either.proposals[0].seeds == 1  # the first seed teaches most for its cost
 
@@ -98,15 +100,15 @@ def test_where_one_seed_tells_too_little_several_together_are_looked_at():
     region = region_of(surface, candidates, draws=200)
     offers = np.array([[1.0, 0.0]])
 
-    def said(training, budget=np.inf):
+    def advise(training, budget=np.inf):
         prices = Prices(np.zeros(1), training=training, budget=budget)
         return prescribe(surface, region, offers, tested=np.eye(2)[1:], prices=prices, most=1)
 
-    several = said(0.001)
-    assert [one.seeds for one in several.proposals] == [8]
+    several = advise(0.001)
+    assert [proposal.seeds for proposal in several.proposals] == [8]
     assert "8 together are expected to be worth their cost" in several.reason
-    assert said(0.001, budget=2).stop
-    assert said(0.05).stop
+    assert advise(0.001, budget=2).stop
+    assert advise(0.05).stop
 
 
 def test_a_budget_limits_the_batch_and_no_budget_is_said():
@@ -123,8 +125,8 @@ def test_a_cheap_mix_is_preferred_to_a_dear_one_that_teaches_as_much():
     first = int(np.flatnonzero((offers == free.proposals[0].shares).all(axis=1))[0])
     cost = np.zeros(len(offers))
     cost[first] = 50.0
-    found = prescribe(surface, region, offers, tested=CENTROID, most=1, prices=Prices(cost, training=0.0))
-    assert not np.array_equal(found.proposals[0].shares, free.proposals[0].shares)
+    advice = prescribe(surface, region, offers, tested=CENTROID, most=1, prices=Prices(cost, training=0.0))
+    assert not np.array_equal(advice.proposals[0].shares, free.proposals[0].shares)
 
 
 def test_a_saturated_design_asks_for_a_mix_inside_first():
@@ -133,10 +135,10 @@ def test_a_saturated_design_asks_for_a_mix_inside_first():
     assert not saturated(runs, 2)
     inside = np.concatenate([CENTROID, [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2]]])
     assert not saturated(runs_of(inside, terms(inside) @ TRUTH), 3)
-    found, _, _ = asked(fitted(0.01), interior_first=True)
-    assert not found.stop
-    assert [one.reason for one in found.proposals] == ["interior"]
-    shares = found.proposals[0].shares
+    advice, _, _ = asked(fitted(0.01), interior_first=True)
+    assert not advice.stop
+    assert [proposal.reason for proposal in advice.proposals] == ["interior"]
+    shares = advice.proposals[0].shares
     assert shares.min() >= 0.1
     assert np.linalg.norm(CENTROID - shares, axis=1).min() > 0.2
 
@@ -164,14 +166,14 @@ def test_the_noise_of_items_is_what_mixes_do_not_share():
 def test_the_same_question_has_the_same_answer():
     first, again = (asked(fitted())[0] for _ in range(2))
     assert first.reason == again.reason
-    assert [one.gain for one in first.proposals] == [one.gain for one in again.proposals]
+    assert [proposal.gain for proposal in first.proposals] == [proposal.gain for proposal in again.proposals]
 
 
 def test_the_gain_of_a_batch_is_what_truths_drawn_from_the_posterior_gain():
     """Draw truths, train the batch, choose again: the mean gain in true score is the value of the batch."""
     surface = fitted(1.5)
-    found, region, _ = asked(surface, most=3, own_noise=0.5, prices={"training": 0.0})
-    batch = np.array([one.shares for one in found.proposals])
+    advice, region, _ = asked(surface, most=3, own_noise=0.5, prices={"training": 0.0})
+    batch = np.array([proposal.shares for proposal in advice.proposals])
     decisions = np.delete(region.candidates.shares, region.candidates.even, axis=0)
     rows, root = terms(np.concatenate([decisions, batch])), np.linalg.cholesky(surface.covariance)
     numbers = np.random.default_rng(11)
@@ -185,5 +187,5 @@ def test_the_gain_of_a_batch_is_what_truths_drawn_from_the_posterior_gain():
     true = truths @ rows[: len(decisions)].T
     gains = true[np.arange(20_000), after[:, : len(decisions)].argmax(axis=1)] - true[:, now]
     error = gains.std() / np.sqrt(20_000)
-    assert gains.mean() == pytest.approx(sum(one.gain for one in found.proposals), abs=4 * error + 0.005)
-    assert sum(one.gain for one in found.proposals) > 10 * error
+    assert gains.mean() == pytest.approx(sum(proposal.gain for proposal in advice.proposals), abs=4 * error + 0.005)
+    assert sum(proposal.gain for proposal in advice.proposals) > 10 * error

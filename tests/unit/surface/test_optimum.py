@@ -27,7 +27,7 @@ def test_a_lattice_has_each_mix_once_within_bounds():
     assert len(np.unique(within, axis=0)) == len(within)
     many, _ = lattice(whole_simplex(17), 400)
     assert len(many) == 153  # halves: 17 single components and 136 pairs
-    with pytest.raises(InputError, match=r"the lower bounds sum to 1\.2, so no mix keeps them"):
+    with pytest.raises(InputError, match=r"the lower bounds sum to 1\.2, so no mix satisfies them"):
         bounds_of(COMPONENTS, {"native": (0.6, 1), "synthetic": (0.6, 1)})
     with pytest.raises(InputError, match=r"bounds.natve: no such component"):
         bounds_of(COMPONENTS, {"natve": (0, 1)})
@@ -38,23 +38,23 @@ def test_a_lattice_has_each_mix_once_within_bounds():
     [whole_simplex(3), bounds_of(COMPONENTS, {"native": (0.2, 0.5), "translated": (0, 0.5), "synthetic": (0, 0.6)})],
 )
 def test_an_even_sample_is_even(bounds):
-    found = uniform(bounds, 2000)
-    assert found.shape == (2000, 3)
-    assert np.allclose(found.sum(axis=1), 1)
-    assert bounds.contain(found).all()
+    points = uniform(bounds, 2000)
+    assert points.shape == (2000, 3)
+    assert np.allclose(points.sum(axis=1), 1)
+    assert bounds.contain(points).all()
     numbers = np.random.default_rng(1).dirichlet(np.ones(3), 200_000)
-    assert found.mean(axis=0) == pytest.approx(numbers[bounds.contain(numbers)].mean(axis=0), abs=0.01)
-    assert np.array_equal(found, uniform(bounds, 2000))
+    assert points.mean(axis=0) == pytest.approx(numbers[bounds.contain(numbers)].mean(axis=0), abs=0.01)
+    assert np.array_equal(points, uniform(bounds, 2000))
 
 
 def test_an_even_sample_exists_where_bounds_leave_nearly_nothing():
     highest = dict(zip("abcdef", (0.11, 0.12, 0.3, 0.3, 0.12, 0.4), strict=True))
     tight = bounds_of(tuple(highest), {name: (0.1, most) for name, most in highest.items()})
-    found = uniform(tight, 50)
-    assert tight.contain(found).all()
-    assert np.allclose(found.sum(axis=1), 1)
-    assert found.std(axis=0).min() > 0.001
-    assert rounded(found, tight, 100).shape[1] == 6
+    points = uniform(tight, 50)
+    assert tight.contain(points).all()
+    assert np.allclose(points.sum(axis=1), 1)
+    assert points.std(axis=0).min() > 0.001
+    assert rounded(points, tight, 100).shape[1] == 6
 
 
 def test_the_region_surrounds_the_best_mix_and_shrinks_with_the_error():
@@ -86,10 +86,10 @@ def test_the_region_surrounds_the_best_mix_and_shrinks_with_the_error():
 def test_a_surface_that_knows_nothing_leaves_every_mix():
     flat = Gaussian(COMPONENTS, np.full(6, 1e-9), np.eye(6), 4)
     candidates = candidates_of(flat, whole_simplex(3), lattice_points=50, even_points=64)
-    found = region_of(flat, candidates, draws=300)
-    assert found.inside.all()
-    assert found.share == 1
-    assert found.share_error == 0
+    region = region_of(flat, candidates, draws=300)
+    assert region.inside.all()
+    assert region.share == 1
+    assert region.share_error == 0
 
 
 def test_the_same_surface_has_the_same_region():

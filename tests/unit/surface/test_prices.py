@@ -35,8 +35,8 @@ def test_the_cheapest_plan_buys_what_teaches_most_for_its_price():
     assert likely.chance >= 0.9
     assert likely.cost == 1000
     steps = frontier(surface, shares, sizes, costs)
-    assert [one.cost for one in steps] == sorted({one.cost for one in steps})
-    assert np.all(np.diff([one.value for one in steps]) > 0)
+    assert [step.cost for step in steps] == sorted({step.cost for step in steps})
+    assert np.all(np.diff([step.value for step in steps]) > 0)
     assert steps[-1].value == pytest.approx(9)
     with pytest.raises(InputError, match="unknown component 'nativ'"):
         costs_of(COMPONENTS, shares, sizes, {"nativ": 1.0})

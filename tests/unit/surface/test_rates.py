@@ -47,8 +47,8 @@ def test_fiellers_set_covers_the_ratio_as_often_as_it_says(bottom):
     true = 1.0 / bottom if bottom else 1e12
     variance = numbers.chisquare(6, 4000) / 6
     covered = [
-        fieller(*estimate, covariance * one, 6).covers(true)
-        for estimate, one in zip(estimates, variance, strict=True)
+        fieller(*estimate, covariance * part, 6).covers(true)
+        for estimate, part in zip(estimates, variance, strict=True)
     ]  # fmt: skip
     assert 0.94 < np.mean(covered) < 0.96
 
@@ -99,18 +99,20 @@ def sweep_runs(score, **others):
 
 
 def test_additive_sweeps_on_one_base_are_found_as_curves():
-    found = {curve.component: curve for curve in curves_of(sweep_runs([1, 2, 3, 2, 3]))}
-    assert sorted(found) == ["synthetic", "translated"]
-    assert found["translated"].doses.tolist() == [0, 1000, 2000]
-    assert found["translated"].places.tolist() == [0, 1, 2]
-    assert found["synthetic"].rest == (1000, 0, 0)
+    by_component = {curve.component: curve for curve in curves_of(sweep_runs([1, 2, 3, 2, 3]))}
+    assert sorted(by_component) == ["synthetic", "translated"]
+    assert by_component["translated"].doses.tolist() == [0, 1000, 2000]
+    assert by_component["translated"].places.tolist() == [0, 1, 2]
+    assert by_component["synthetic"].rest == (1000, 0, 0)
     with pytest.raises(InputError, match="numbers of items"):
         curves_of(runs_of(np.eye(3), np.zeros(3)))
 
 
 def test_the_distance_between_two_curves_is_the_rate():
     runs = sweep_runs([1, 3, 5, 2, 5], seed_variance=0.01, seed_df=np.inf)
-    translated, synthetic = (next(one for one in curves_of(runs) if one.component == name) for name in COMPONENTS[1:])
+    translated, synthetic = (
+        next(curve for curve in curves_of(runs) if curve.component == name) for name in COMPONENTS[1:]
+    )
     rate = horizontal_rate(runs, translated, synthetic, 1000)
     assert rate.value == pytest.approx(2)
     assert rate.covers(2)
@@ -131,7 +133,7 @@ def test_the_distance_between_curves_covers_the_truth():
     numbers = np.random.default_rng(3)
     true = np.array([1, 3, 5, 2, 5.0])
     curves = curves_of(sweep_runs(true))
-    translated, synthetic = (next(one for one in curves if one.component == name) for name in COMPONENTS[1:])
+    translated, synthetic = (next(curve for curve in curves if curve.component == name) for name in COMPONENTS[1:])
     items = 0.3 * np.eye(5) + 2
     noise = numbers.multivariate_normal(np.zeros(5), items + 0.2 * np.eye(5), 150)
     covered = []

@@ -51,7 +51,7 @@ def test_sizes_and_seeds_are_read(files):
     [
         (RATIOS.replace("0.666", "0.6"), METRICS, "ratios.csv: row 2, run x: shares sum to 0.933; expected 1"),
         (RATIOS.replace("z,0,1", "z,-0.1,1.1"), METRICS, "row 4, run z: .*none below 0"),
-        (RATIOS.replace("0.666", "much"), METRICS, "ratios.csv: row 2, column 'p_b': 'much' is no number"),
+        (RATIOS.replace("0.666", "much"), METRICS, "ratios.csv: row 2, column 'p_b': 'much' is not a number"),
         (RATIOS.replace("z,", "w,"), METRICS, "metrics.csv: no row for run w"),
         (RATIOS.replace("y,", "x,"), METRICS, "ratios.csv: two rows for run x"),
         (RATIOS, METRICS.replace("em,", "f1,"), "no metric 'em'; choose one of f1, loss"),

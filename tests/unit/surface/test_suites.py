@@ -49,14 +49,14 @@ def test_equal_points_are_on_the_front_together():
 
 
 def test_a_weighted_objective_has_the_variance_that_its_suites_have():
-    one = runs_of(CENTROID, np.arange(7.0), items=np.eye(7), seed_variance=4.0, seed_df=7)
+    runs = runs_of(CENTROID, np.arange(7.0), items=np.eye(7), seed_variance=4.0, seed_df=7)
     other = runs_of(CENTROID, np.ones(7), items=2 * np.eye(7), seed_variance=1.0, seed_df=5)
-    found = weighted({"A": one, "B": other}, {"A": 0.5, "B": 0.5})
-    assert found.score.tolist() == (0.5 * np.arange(7) + 0.5).tolist()
-    assert found.items == pytest.approx(0.75 * np.eye(7))
-    assert found.seed_variance == pytest.approx(2.25)
-    assert found.seed_df == 5
+    combined = weighted({"A": runs, "B": other}, {"A": 0.5, "B": 0.5})
+    assert combined.score.tolist() == (0.5 * np.arange(7) + 0.5).tolist()
+    assert combined.items == pytest.approx(0.75 * np.eye(7))
+    assert combined.seed_variance == pytest.approx(2.25)
+    assert combined.seed_df == 5
     with pytest.raises(InputError, match="unknown suite 'C'"):
-        weighted({"A": one}, {"C": 1})
+        weighted({"A": runs}, {"C": 1})
     with pytest.raises(InputError, match="same mixes"):
-        weighted({"A": one, "B": other.only([1, 0, 2, 3, 4, 5, 6])}, {"A": 1, "B": 1})
+        weighted({"A": runs, "B": other.only([1, 0, 2, 3, 4, 5, 6])}, {"A": 1, "B": 1})

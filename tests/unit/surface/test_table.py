@@ -30,9 +30,9 @@ def _spec(**more) -> SurfaceSpec:
         EvaluatedModel(name=f"b/{mix}/seed-{seed}", kind="mix", backbone="b", mix=mix, seed=seed)
         for mix in BLENDS for seed in ((1, 2, 3) if mix == "NAT" else (1,))
     ]  # fmt: skip
-    given = {"models": models, "suites": {"mcqa": {"benchmarks": {}}, "oeq": {"benchmarks": {}}}, "blends": BLENDS,
+    fields = {"models": models, "suites": {"mcqa": {"benchmarks": {}}, "oeq": {"benchmarks": {}}}, "blends": BLENDS,
              "sizes": dict.fromkeys(BLENDS, "48"), "order": NAMES, "statistics": {"replicates": 100}}  # fmt: skip
-    return SurfaceSpec.model_validate({**given, **more})
+    return SurfaceSpec.model_validate({**fields, **more})
 
 
 def _model(spec: SurfaceSpec):
@@ -89,12 +89,31 @@ def test_two_different_mixes_are_no_surface():
 def _two_suites() -> tuple[StudyRuns, StudyRuns]:
     shares = centroids(3)
     score = 40 + 8 * shares[:, 0] + 4 * shares[:, 1] + np.array([0.3, -0.2, 0.1, -0.3, 0.2, 0.1, -0.2])
-    runs = Runs(tuple("ABCDEFG"), NAMES, shares, None, score, np.full((7, 7), 0.5), np.ones(7, dtype=np.int64))
-    one = StudyRuns(
-        "mcqa", "b", Measured(metric="em", decoding="constrained"), "%", runs, replace(runs, score=score - 42), 42.0, 1,
-        1000, 1000.0, False, 500, "",
-    )  # fmt: skip
-    return one, replace(one, suite="oeq", runs=replace(runs, score=score[::-1].copy()), base=30.0)
+    runs = Runs(
+        tuple("ABCDEFG"),
+        NAMES,
+        shares,
+        sizes=None,
+        score=score,
+        items=np.full((7, 7), 0.5),
+        seeds=np.ones(7, dtype=np.int64),
+    )
+    first = StudyRuns(
+        "mcqa",
+        "b",
+        Measured(metric="em", decoding="constrained"),
+        unit="%",
+        runs=runs,
+        gains=replace(runs, score=score - 42),
+        base=42.0,
+        towards=1,
+        n=1000,
+        clusters=1000.0,
+        few=False,
+        size=500,
+        note="",
+    )
+    return first, replace(first, suite="oeq", runs=replace(runs, score=score[::-1].copy()), base=30.0)
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +128,10 @@ def rows():
 
 
 def test_the_objective_weighs_suites_and_their_base():
-    one, other = _two_suites()
-    found = objective_of({"mcqa": one, "oeq": other}, {"mcqa": 1.0, "oeq": 0.5})
-    assert found.runs.score == pytest.approx(one.runs.score + 0.5 * other.runs.score)
-    assert (found.suite, found.base, found.unit, found.n) == ("objective", 57.0, "%", 2000)
+    first, other = _two_suites()
+    objective = objective_of({"mcqa": first, "oeq": other}, {"mcqa": 1.0, "oeq": 0.5})
+    assert objective.runs.score == pytest.approx(first.runs.score + 0.5 * other.runs.score)
+    assert (objective.suite, objective.base, objective.unit, objective.n) == ("objective", 57.0, "%", 2000)
 
 
 def test_the_table_has_a_row_for_each_thing_that_is_asked(rows):
@@ -133,13 +152,27 @@ def test_without_a_special_cubic_nothing_is_said_to_be_saturated(rows):
 def test_the_seven_published_mixes_are_said_to_saturate_a_special_cubic():
     shares = centroids(3)
     runs = Runs(
-        tuple("ABCDEFG"), NAMES, shares, None, np.array([47.13, 45.66, 38.23, 49.24, 46.72, 45.09, 48.46]),
-        np.zeros((7, 7)), np.ones(7, dtype=np.int64),
+        tuple("ABCDEFG"), NAMES, shares, sizes=None, score=np.array([47.13, 45.66, 38.23, 49.24, 46.72, 45.09, 48.46]),
+        items=np.zeros((7, 7)), seeds=np.ones(7, dtype=np.int64),
     )  # fmt: skip
     choice = choose(runs, [LINEAR, CUBIC], draws=8)
-    one = StudyRuns("mcqa", "b", Measured(metric="em"), "%", runs, None, None, 1, 1000, 1000.0, False, None, "")
-    found = Fitted(one, choice, choice.surface, whole_simplex(3), None, None, False)  # type: ignore[arg-type]
-    chosen = next(row for row in _model_rows(found) if row.get("chosen") == 1)
+    study_runs = StudyRuns(
+        "mcqa",
+        "b",
+        Measured(metric="em"),
+        unit="%",
+        runs=runs,
+        gains=None,
+        base=None,
+        towards=1,
+        n=1000,
+        clusters=1000.0,
+        few=False,
+        size=None,
+        note="",
+    )
+    fitted = Fitted(study_runs, choice, choice.surface, bounds=whole_simplex(3), region=None, size=None, sized=False)  # type: ignore[arg-type]
+    chosen = next(row for row in _model_rows(fitted) if row.get("chosen") == 1)
     assert "7 mixes saturate a special cubic (7 terms): nothing is left to test it" in chosen["note"]
 
 

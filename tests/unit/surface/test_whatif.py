@@ -32,38 +32,38 @@ def test_ties_are_shared_out():
 
 def test_mixes_that_are_averages_can_be_predicted_with_their_own_error():
     components, mixes, gold = world(noise=0.1)
-    found = check(NAMES, components, mixes, SHARES, gold, component_names=["A", "B", "C"])
-    assert found.blends == NAMES[3:]
-    assert not found.refused
-    assert found.error < 0.5 * min(found.wrong.values())
-    assert set(found.wrong) == {"A", "B", "C", "equal shares"}
-    assert found.p_value == pytest.approx(1 / 24)
-    value, low, high = predicted_score(found, components, np.array([0.2, 0.3, 0.5]), gold)
+    checked = check(NAMES, components, mixes, SHARES, gold, component_names=["A", "B", "C"])
+    assert checked.blends == NAMES[3:]
+    assert not checked.refused
+    assert checked.error < 0.5 * min(checked.wrong.values())
+    assert set(checked.wrong) == {"A", "B", "C", "equal shares"}
+    assert checked.p_value == pytest.approx(1 / 24)
+    value, low, high = predicted_score(checked, components, np.array([0.2, 0.3, 0.5]), gold)
     assert low < value < high
 
 
 def test_a_wrong_component_that_predicts_as_well_refuses():
     components, mixes, gold = world(noise=0.8, apart=0.02)
-    found = check(NAMES, components, mixes, SHARES, gold)
-    assert found.refused
-    assert "predicts them as well" in found.note
+    checked = check(NAMES, components, mixes, SHARES, gold)
+    assert checked.refused
+    assert "predicts them as well" in checked.note
     with pytest.raises(InputError, match="no prediction of new mixes"):
-        predicted_score(found, components, np.array([0.2, 0.3, 0.5]), gold)
+        predicted_score(checked, components, np.array([0.2, 0.3, 0.5]), gold)
 
 
 def test_weights_that_belong_to_other_mixes_refuse():
     components, mixes, gold = world(noise=0.1)
     turned = mixes[[0, 1, 2, 4, 5, 3, 6]]
-    found = check(NAMES, components, turned, SHARES, gold)
-    assert found.refused
-    assert "dealt out to the wrong mixes are as near" in found.note
+    checked = check(NAMES, components, turned, SHARES, gold)
+    assert checked.refused
+    assert "assigned to the wrong mixes are as close" in checked.note
 
 
 def test_few_blends_and_none_are_refused():
     components, mixes, gold = world(noise=0.1)
     few = check(NAMES[:5], components, mixes[:5], SHARES[:5], gold)
     assert few.refused
-    assert "2 trained blends are too few to tell" in few.note
+    assert "2 trained blends are too few" in few.note
     with pytest.raises(InputError, match="no trained mix has two components"):
         check(NAMES[:3], components, mixes[:3], SHARES[:3], gold)
 

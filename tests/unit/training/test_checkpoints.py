@@ -8,7 +8,22 @@ from posologie.training.checkpoints import Checkpoint, Update, checkpoint_key
 
 
 def after(steps, value=0.0, best=False):
-    history = [Update(n + 1, 1, 2.0 - n / 10, 1e-4, 1.0, 4, 100, 96, None, None, 0.5) for n in range(steps)]
+    history = [
+        Update(
+            n + 1,
+            1,
+            2.0 - n / 10,
+            learning_rate=1e-4,
+            gradient_norm=1.0,
+            examples=4,
+            tokens=100,
+            targets=96,
+            validation_loss=None,
+            validation_answer_loss=None,
+            seconds=0.5,
+        )
+        for n in range(steps)
+    ]
     tensors = {"weight/a": torch.full((3, 2), value), "step/a": torch.tensor(float(steps))}
     return Checkpoint(history, tensors, {"a": torch.ones(2)} if best else {}, {"gpu_energy_joules": 12.5})
 

@@ -79,7 +79,7 @@ def test_what_packed_attention_does_not_do_is_refused_before_the_first_update():
 
 def test_dropout_that_cannot_be_switched_off_is_refused():
     opt = {**HEADS, "ffn_dim": 64, "word_embed_proj_dim": 32}
-    with pytest.raises(InputError, match="computes something else each time"):
+    with pytest.raises(InputError, match="gives different results each time"):
         check_packing(model_of(transformers.OPTConfig(**opt, dropout=0.1)), "tiny")
     check_packing(model_of(transformers.OPTConfig(**opt, dropout=0.0)), "tiny")
 
@@ -87,7 +87,7 @@ def test_dropout_that_cannot_be_switched_off_is_refused():
 def test_layers_with_an_attention_of_their_own_are_refused(tmp_path):
     model = transformers.AutoModelForCausalLM.from_config(transformers.FalconConfig(**HEADS))
     model.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="tiny: its layers take no other attention than their own"):
+    with pytest.raises(InputError, match="tiny: its layers accept no attention but their own"):
         make_student(tmp_path, spec(), torch.device("cpu"))
 
 

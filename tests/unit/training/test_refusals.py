@@ -46,7 +46,22 @@ def test_a_gradient_that_is_not_a_number_stops_before_it_is_applied(job, monkeyp
 
 
 def losses(values):
-    return [Update(n + 1, 1, value, 1e-4, 1.0, 4, 100, 96, None, None, 0.5) for n, value in enumerate(values)]
+    return [
+        Update(
+            n + 1,
+            1,
+            value,
+            learning_rate=1e-4,
+            gradient_norm=1.0,
+            examples=4,
+            tokens=100,
+            targets=96,
+            validation_loss=None,
+            validation_answer_loss=None,
+            seconds=0.5,
+        )
+        for n, value in enumerate(values)
+    ]
 
 
 def test_a_diverging_loss_stops_with_what_to_lower_and_the_items(job):

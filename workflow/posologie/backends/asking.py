@@ -34,7 +34,7 @@ def open_backend(spec: Any, options: argparse.Namespace, running: Running, manif
         InputError: if the command line names another kind of backend than the spec.
     """
     if spec.kind != options.backend:
-        raise InputError(f"--backend {options.backend}: the spec has a backend of kind {spec.kind}; give that")
+        raise InputError(f"--backend {options.backend}: the spec has a backend of kind {spec.kind}; use that")
     backend: Backend = importlib.import_module(f"posologie.backends.{spec.kind}").open_backend(spec, running, manifest)
     return backend
 

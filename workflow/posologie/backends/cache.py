@@ -6,7 +6,7 @@ A key is claimed before its request is sent, and settled when the reply is store
 asked by one process at a time, a budget counts what is under way in all of them, and a kill loses nothing that was
 stored. What a killed process had under way may have been paid: it counts as spent in full, and is asked again.
 
-Tables, for whoever looks into the file with `sqlite3`: `replies` (request and raw response), `failures` (the last error
+Tables, for anyone who opens the file with `sqlite3`: `replies` (request and raw response), `failures` (the last error
 of a request without reply), `discarded` (responses that were no replies, raw), `pending` (under way, by which owner),
 `owners` (the processes and their last sign of life), `spending` (tokens and money by kind).
 """
@@ -101,7 +101,7 @@ class Cache:
             raise InputError(self._not_a_cache(problem))
 
     def _not_a_cache(self, problem: object) -> str:
-        return f"{self.path}: {problem}; expected a response cache (delete it to begin anew)"
+        return f"{self.path}: {problem}; expected a response cache (delete it to start a new one)"
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(self.path, timeout=120.0, isolation_level=None)
@@ -167,12 +167,12 @@ class Cache:
             line = machine_error(error, self.path)
             if line is None and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _OF_THE_MACHINE:
                 raise
-            raise InputError(line or f"{self.path}: {error}; give the same command again") from error
+            raise InputError(line or f"{self.path}: {error}; run the same command again") from error
 
     def found_damaged(self, problem: str) -> InputError:
-        """Return the error for a file that turns out to be damaged; whoever opens it next salvages what can be read."""
+        """Return the error for a damaged file; the next process that opens it salvages what can be read."""
         damage_of(self.path).write_text(problem, encoding="utf-8")
-        return InputError(f"{self.path}: {problem}; give the same command again: what can be read is salvaged then")
+        return InputError(f"{self.path}: {problem}; run the same command again: what can be read is salvaged then")
 
     def _one(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first row that a statement gives, or None."""
@@ -221,7 +221,7 @@ class Cache:
         with self._transaction():
             if not self.path.exists() or self.path.stat().st_ino != self._inode:
                 raise InputError(
-                    f"{self.path}: was removed, or damaged and replaced, meanwhile; give the same command again"
+                    f"{self.path}: was removed, or damaged and replaced, in the meantime; run the same command again"
                 )
             if self.has(key):
                 return "answered"

@@ -92,7 +92,7 @@ class GumbelSampling(transformers.LogitsProcessor):  # type: ignore[misc]
         if self.top_p < 1:
             scores = transformers.TopPLogitsWarper(self.top_p)(input_ids, scores)
         exponential = torch.stack(
-            [torch.empty(scores.shape[-1]).exponential_(generator=one) for one in self.generators]
+            [torch.empty(scores.shape[-1]).exponential_(generator=generator) for generator in self.generators]
         )
         return scores - exponential.log().to(scores.device)  # -log of an exponential variable is a Gumbel variable
 
@@ -239,7 +239,7 @@ class CausalBackend:
         return [self._reply(generated[row], len(batch[row].tokens), row, recorder) for row in range(len(batch))]
 
     def _reply(self, generated: list[int], prompt_tokens: int, row: int, recorder: LabelRecorder | None) -> Reply:
-        """Return the reply in a row's new tokens: up to the first end token, whatever the batch went on with."""
+        """Return the reply in a row's new tokens: up to the first end token, whatever the batch generated after it."""
         end = next((position for position, token in enumerate(generated) if token in self._ends), None)
         tokens = generated[:end]
         parted = part(self._raw(tokens), opened=self._opened)
@@ -252,7 +252,15 @@ class CausalBackend:
                 steps.append(LabelStep(len(self._text(answer[:position])), shares, mass))
         used = len(generated) if end is None else end + 1
         finish: Literal["stop", "length"] = "length" if end is None else "stop"
-        return Reply(self._text(answer), finish, prompt_tokens, used, tuple(steps), parted.thoughts, first)
+        return Reply(
+            self._text(answer),
+            finish,
+            prompt_tokens,
+            generated_tokens=used,
+            label_steps=tuple(steps),
+            thoughts=parted.thoughts,
+            thought_tokens=first,
+        )
 
     def _answer_begins(self, tokens: list[int], parted: Parted) -> int:
         """Return the first token of the answer behind a thought: the first that writes beyond its closing mark."""

@@ -81,7 +81,7 @@ class EngineBackend:
         """Ask every request that has no reply yet; the engine is started for the first of them.
 
         Raises:
-            InputError: if the engine does not start, ends meanwhile, or is another than the study says.
+            InputError: if the engine does not start, ends in the meantime, or is not the version that the study names.
         """
         missing = unanswered(self._noted(requests), cache, progress)
         first = next(missing, None)
@@ -134,7 +134,7 @@ class EngineBackend:
             yield key, request
 
     def _start(self) -> None:
-        """Start the engine, on another port if somebody was faster, and check that it is the one that was meant."""
+        """Start the engine, on another port if the first was taken, and check that it is the intended one."""
         if self._server is not None:
             return
         command = self.running.command or self.kind.command
@@ -159,7 +159,7 @@ class EngineBackend:
                     lines = "\n".join(self._server.lines())
                     self.close()
                     if attempt + 1 < _PORTS_TRIED and _PORT_TAKEN.search(lines):
-                        log.info("port %d was taken meanwhile; another one", port)
+                        log.info("port %d was taken in the meantime; trying another", port)
                         continue
                     raise InputError(f"{error}{_advice(lines)}") from None
                 except BaseException:
@@ -198,7 +198,7 @@ class EngineBackend:
             if self.kind.health is not None:
                 self._get(self.kind.health)
             entries = self._get("/v1/models").get("data") or []
-        except (OSError, ValueError, AttributeError):  # not there yet, still loading, or somebody else's
+        except (OSError, ValueError, AttributeError):  # not there yet, still loading, or someone else's
             return False
         return any(isinstance(entry, dict) and entry.get("id") == self._name for entry in entries)
 
@@ -222,8 +222,8 @@ class EngineBackend:
         if self.version is not None and version != self.version:
             self.close()
             raise InputError(
-                f"{self.spec.engine}: it is version {version}, and the study says {self.version}; expected that one, or"
-                " another version in the study"
+                f"{self.spec.engine}: found version {version}, but the study asks for {self.version}; install"
+                " that one, or change the version in the study"
             )
         self.version = version
 
@@ -232,7 +232,8 @@ class EngineBackend:
         if self._server is not None and (status := self._server.status()) is not None:
             lines = self._server.lines()
             raise InputError(
-                f"{self.spec.engine}: ended with status {status} while it was asked; what was answered is kept, run"
+                f"{self.spec.engine}: ended with status {status} while it was answering; the answers so far are"
+                f" kept, run"
                 f" again for the rest; its last lines: {self._server.said()}{_advice(' '.join(lines))}"
             )
 

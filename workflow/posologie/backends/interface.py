@@ -43,7 +43,7 @@ class LabelLanguage:
         rules: dict[int, str] = {}
         waiting = [0]
         while waiting:
-            taken = waiting.pop()  # a set of labels as bits; where labels ascend, the last one tells all
+            taken = waiting.pop()  # a set of labels as bits; where labels ascend, the last one identifies all
             if taken in rules:
                 continue
             alternatives = []
@@ -140,8 +140,8 @@ class Reply:
         text: the answer, without the thoughts before it.
         generated_tokens: all that was written, thoughts included.
         label_steps: the answer's first token, and each that is itself a label; empty where the backend gives none.
-        thoughts: what was thought before the answer, where the backend tells it.
-        thought_tokens: how many of the generated tokens were thoughts, as far as the backend tells.
+        thoughts: what was thought before the answer, if the backend reports it.
+        thought_tokens: how many of the generated tokens were thoughts, as far as the backend reports it.
     """
 
     text: str
@@ -217,7 +217,7 @@ def _digest(identity: str, request: Request) -> bytes:
 
 
 class Session:
-    """A backend and its cache: every stage asks through it, and reads replies back in whatever order it likes."""
+    """A backend and its cache: every stage asks through it, and reads replies back in any order."""
 
     def __init__(self, backend: Backend, cache: Cache) -> None:
         """Open a session; the cache keys cover the backend's identity."""

@@ -150,7 +150,7 @@ class BatchWork:
         elif full and not batches_in(self.folder) and not self.cache.others_under_way():
             spent = self.cache.spending()
             raise InputError(
-                f"budget reached: {spent.tokens} tokens and {spent.money:.4f} spent; what was answered is kept in"
+                f"budget reached: {spent.tokens} tokens and {spent.money:.4f} spent; the answers so far are kept in"
                 f" {self.cache.path}"
             )
 
@@ -171,7 +171,7 @@ class BatchWork:
         except openai.APIStatusError as error:
             self._forget(batch)
             raise InputError(
-                f"{self.spec.url}: a batch is refused, status {error.status_code}: {_said(error)}"
+                f"{self.spec.url}: a batch was refused, status {error.status_code}: {_said(error)}"
             ) from error
         except openai.APIConnectionError as error:
             if batch.input_file is None:  # nothing was ordered yet

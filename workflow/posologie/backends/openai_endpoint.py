@@ -39,7 +39,7 @@ _HEARTBEAT = 20.0
 _POLL = 0.25
 _FIRST_WAIT = 0.5
 _PLATFORM_HEADERS = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
-"""What the client tells of the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
+"""What the client says about the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
 
 
 class _RefusedError(Exception):
@@ -86,7 +86,7 @@ class OpenaiEndpointBackend:
         return {"asked_at": self.spec.url, "answered_by": answered}
 
     def close(self) -> None:
-        """Do nothing: somebody else's server goes on."""
+        """Do nothing: someone else's server keeps running."""
 
     def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         """Ask every request that has no reply yet.
@@ -223,7 +223,7 @@ class _Work:
                     spent = self.cache.spending()
                     raise InputError(
                         f"budget reached: {spent.tokens} tokens and {spent.money:.4f} spent, and the next request may"
-                        f" need {tokens} tokens and {money:.4f}; what was answered is kept in {self.cache.path}"
+                        f" need {tokens} tokens and {money:.4f}; the answers so far are kept in {self.cache.path}"
                     )
             self.settled.clear()
             try:
@@ -311,7 +311,7 @@ class _Work:
         if self.unreached_in_a_row >= most:
             raise InputError(
                 f"{self.spec.url}: no connection in {self.unreached_in_a_row} attempts in a row, the last: {error};"
-                " what was answered is kept: start the server, or correct the address, and run again"
+                " the answers so far are kept: start the server, or correct the address, and run again"
             )
 
     async def _send(self, request: Request) -> str:

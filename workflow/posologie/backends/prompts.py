@@ -31,7 +31,7 @@ class Prompt:
 
     Attributes:
         name: what it is for, and which of several wordings.
-        version: raised by whoever changes the wording.
+        version: raised with every change of the wording.
         sha256: of the file, kept with everything that the prompt made.
         sections: text of `system` (may be absent), `user`, and `repair` (the turn that asks for a correction).
     """

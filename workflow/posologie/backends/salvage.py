@@ -223,7 +223,7 @@ def known_damage(cache: Path) -> str | None:
 
     SQLite itself would move the write-ahead log into a file without its header, or remove the log beside an empty file.
     """
-    if not cache.exists():  # removed by a person who begins anew
+    if not cache.exists():  # removed by a person who starts over
         damage_of(cache).unlink(missing_ok=True)
     if damage_of(cache).exists():
         return damage_of(cache).read_text(encoding="utf-8")

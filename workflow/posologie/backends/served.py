@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx2
 
 _OF_THE_WEIGHTS = ("n_params", "size", "n_vocab", "n_embd", "vocab_type")
-"""What llama.cpp tells of a model's file."""
+"""What llama.cpp reports about a model's file."""
 
 
 def key_of(spec: OpenaiEndpoint) -> str:
@@ -101,8 +101,9 @@ class WhoAnswers:
         if other and not self._any:
             before = "; ".join(_named(*pair) for pair in sorted(self._earlier))
             raise InputError(
-                f"{_named(name, fingerprint)} answers as '{self._model}', and earlier replies in {self._known.parent}"
-                f" are of {before}; expected the same, another name for the judge, translator or model, or running with"
+                f"{_named(name, fingerprint)} answers as '{self._model}', but earlier replies in {self._known.parent}"
+                f" came from {before}; expected the same, another name for the judge, translator or model, or"
+                f" running with"
                 " fingerprints: 'any' to keep both"
             )
         self._new.add(who)

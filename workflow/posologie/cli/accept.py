@@ -1,9 +1,9 @@
-"""Record that a change of code, which somebody has reviewed, changes no number: artifacts of the old code stay.
+"""Record that a reviewed change of code changes no number, so artifacts of the old code stay valid.
 
   posologie accept --results results/demo
   posologie accept --results results/demo --reason "metrics are computed in one pass; the parity tests agree"
 
-Without --reason, the changes of code since the study was made are listed and nothing is recorded. What is accepted is
+Without --reason, the changes of code since the study was made are listed and nothing is recorded. Accepted changes are
 kept in `accepted.json` below the study's folder and shown in the report with its reason.
 """
 
@@ -25,7 +25,11 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     add_results(arguments)
     arguments.add_argument("--reason", metavar="TEXT", help="why the change alters no number; recorded with it")
     arguments.add_argument(
-        "--module", nargs="+", default=[], metavar="NAME", help="accept the change of these alone (default: of all)"
+        "--module",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="accept the changes of these modules only (default: of all)",
     )
 
 
@@ -71,7 +75,7 @@ def changes_of(root: Path) -> list[dict[str, Any]]:
 def _print(changes: list[dict[str, Any]], recorded: bool) -> None:
     out = console()
     if not changes:
-        out.print("The code of every artifact is as it was when it was made.")
+        out.print("The code of every artifact is unchanged since it was made.")
     for change in changes:
         word = "accepted" if recorded else "changed"
         out.print(
@@ -79,4 +83,4 @@ def _print(changes: list[dict[str, Any]], recorded: bool) -> None:
             markup=False,
         )
     if changes and not recorded:
-        out.print("Snakemake would make them again. --reason TEXT records that the change alters no number.")
+        out.print("Snakemake would rebuild them. --reason TEXT records that the change alters no number.")

@@ -38,11 +38,11 @@ def check_all_reduce(count: int, backend: str) -> tuple[str, str]:
         return "problem", (f"{backend}: the processes of GPU {hung} did not end in {_NCCL_SECONDS:g} s")
     if wrong:
         return "problem", (f"{backend}: GPU {min(wrong)}: {wrong[min(wrong)][:300]}")
-    return "ok", (f"{backend}: {count} GPUs added up, {seconds:.1f} s with the start of the processes")
+    return "ok", (f"{backend}: {count} GPUs summed, {seconds:.1f} s with the start of the processes")
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else "it ended without a word"
+    return path.read_text(encoding="utf-8") if path.is_file() else "it ended without a message"
 
 
 def _add(rank: int, count: int, backend: str, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Compare two evaluations of other programs item by item: paired intervals, verdicts, power, place of the gold.
+"""Compare two evaluations by other programs item by item: paired intervals, verdicts, power, position of the gold.
 
 A and B are folders or files of one model each: samples of lm-evaluation-harness (`--log_samples`), Inspect's logs as
 JSON, or tables with the columns item and score (and task, group, gold, answer):
@@ -7,8 +7,8 @@ JSON, or tables with the columns item and score (and task, group, gold, answer):
   posologie audit output/base output/tuned --metric acc_norm --metric exact_match --output audit.html
   posologie audit before.csv after.csv --margin 2 --output audit.csv
 
-Differences are B − A in points. Tasks are one family, corrected by Holm. With --output NAME.csv the places of the right
-options are written to NAME.positions.csv.
+Differences are B − A in points. Tasks are one family, corrected by Holm. With --output NAME.csv the positions of the
+right options are written to NAME.positions.csv.
 """
 
 import argparse
@@ -38,11 +38,13 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         f" may be repeated (default: {', '.join(PREFERRED)}, then the first that the file names)",
     )  # fmt: skip
     arguments.add_argument("--tasks", nargs="+", metavar="PATTERN", help="tasks to compare, such as 'mmlu_*'")
-    arguments.add_argument("--filter", metavar="NAME", help="filter of the harness that counts (default: the first)")
+    arguments.add_argument("--filter", metavar="NAME", help="filter of the harness to use (default: the first)")
     arguments.add_argument(
-        "--group", metavar="PATH", help="where a sample names the case that it shares with others, such as doc.passage"
+        "--group", metavar="PATH", help="field that names the case a sample shares with others, such as doc.passage"
     )
-    arguments.add_argument("--margin", type=float, metavar="POINTS", help="up to which A and B count as equal")
+    arguments.add_argument(
+        "--margin", type=float, metavar="POINTS", help="difference up to which A and B count as equal"
+    )
     arguments.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
     arguments.add_argument("--output", type=Path, metavar="FILE", help="write the audit as .csv or .html")
 
@@ -76,7 +78,7 @@ def _read(path: Path, options: argparse.Namespace) -> Evaluation:
         if any(fnmatch(name, pattern) for pattern in options.tasks)
     }
     if not tasks:
-        raise InputError(f"{path}: no task fits --tasks; choose of {', '.join(sorted(evaluation.tasks))}")
+        raise InputError(f"{path}: no task fits --tasks; choose one of {', '.join(sorted(evaluation.tasks))}")
     return Evaluation(evaluation.name, tasks, evaluation.files, evaluation.notes, evaluation.falling)
 
 

@@ -1,4 +1,4 @@
-r"""Compare a benchmark with its translation, item by item: options that changed places, lost negations, other numbers.
+r"""Compare a benchmark with its translation, item by item: exchanged options, lost negations, changed numbers.
 
 A and B are the original and the translation: two files or folders in a published form, two shards (Parquet), or two
 sources of a study whose shards were made. Files of two folders are paired by name, items by id or row:
@@ -8,7 +8,7 @@ sources of a study whose shards were made. Files of two folders are paired by na
   posologie audit-parallel en.jsonl fr.jsonl --options '{"question": "q", "options": "choices", "answer": "key"}'
   posologie audit-parallel english french --results results/own --split test --languages en fr
 
-The exit code is 1 if a pair is damaged. Findings are for reading: some are the translator's liberty.
+The exit code is 1 if a pair is damaged. Read the findings: some are legitimate choices of the translator.
 """
 
 import argparse
@@ -48,13 +48,13 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         "--reader", default="columns", choices=sorted(LAYOUTS), metavar="FORM", help="published form (default: columns)"
     )
     arguments.add_argument("--options", default="{}", metavar="JSON", help="options of the reader, for both sides")
-    arguments.add_argument("--options-b", metavar="JSON", help="options of the reader for B, where they differ")
+    arguments.add_argument("--options-b", metavar="JSON", help="options of the reader for B, if they differ")
     arguments.add_argument("--split", default="test", choices=SPLITS, help="split that is read (default: test)")
     arguments.add_argument(
         "--by",
         default="auto",
         choices=get_args(By),
-        help="pair items by id or by row (default: by id where they share any)",
+        help="pair items by id or by row (default: by id if they share any)",
     )
     arguments.add_argument(
         "--id-pattern",

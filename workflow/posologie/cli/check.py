@@ -1,7 +1,7 @@
 """Say what would go wrong with a study, before anything is spent.
 
 Looks at the study file, data files and their languages, prompts, models, hub access and tokens, disk, GPUs, SLURM,
-installed packages, and, where shards are already made, whether the mixes can be met.
+installed packages, and, if shards are already made, whether the mixes can be filled.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def languages(study: Study) -> Iterator[Finding]:
         if not counted or source.language is None:
             continue
         if source.language not in known_languages():
-            yield Finding(WARNING, f"sources.{name}.language = '{source.language}': no language that can be told")
+            yield Finding(WARNING, f"sources.{name}.language = '{source.language}': no language that can be identified")
             continue
         others = counted.total() - counted[macrolanguage(source.language)]
         text = f"{others} of {counted.total()} items"
@@ -74,7 +74,7 @@ def _languages_of_study(study: Study, counts: Counter[str]) -> Iterator[Finding]
     if code is not None:
         text = f"language '{code}': no resources/languages/{code}.yaml, so the general settings are used: {lacking}"
         if settings.primary_text == "chrf":
-            text += "; words cannot be told apart, so chrF is the primary metric of open answers"
+            text += "; words cannot be separated, so chrF is the primary metric of open answers"
         yield Finding(WARNING, f"{text}; add the file (docs/own-language.md), or set these in the study")
     elif study.sources:
         guess = max(counts, key=lambda language: (counts[language], language), default=None)
@@ -167,6 +167,6 @@ def answer(options: argparse.Namespace) -> int:
             table.add_row(Text(finding.state, style=_STYLES[finding.state]), name, Text(finding.text))
         console().print(table)
         console().print(
-            f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nNothing stands in the way."
+            f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nNothing is in the way."
         )
     return 1 if problems else 0

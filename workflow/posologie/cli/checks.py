@@ -137,7 +137,7 @@ def _other_package(key: str, backbone: Backbone, revision: str | None) -> Iterat
         return
     installed = installed_version(backbone.gguf_package)
     if installed != revision:
-        changed = f"made from version {revision}, {installed or 'none'} is installed; the next run makes it again"
+        changed = f"made from version {revision}, {installed or 'none'} is installed; the next run rebuilds it"
         yield Finding(WARNING, f"{key}: {backbone.gguf_package}: {changed}")
 
 
@@ -185,7 +185,7 @@ def keys(study: Study) -> Iterator[Finding]:
 
 def mixes(study: Study) -> Iterator[Finding]:
     """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
-    from posologie.mixes.contents import part_counts, sources_of
+    from posologie.mixes.contents import ingredient_counts, sources_of
 
     if not study.mixes:
         yield Finding(WARNING, "the study has no mixes: nothing is trained, and no mix is compared with anything")
@@ -203,17 +203,16 @@ def mixes(study: Study) -> Iterator[Finding]:
     for name, mix in study.mixes.items():
         if mix.size == "smallest":
             continue
-        for part, count in part_counts(mix, 0, component_of).items():
-            sources = sources_of(part, component_of)
+        for ingredient, count in ingredient_counts(mix, 0, component_of).items():
+            sources = sources_of(ingredient, component_of)
             if any(held[source] is None for source in sources):
                 continue
             stock = sum(sum((held[source] or {}).get(task, 0) for task in mix.tasks) for source in sources)
-            epochs = mix.epochs.get(part, 1)
+            epochs = mix.epochs.get(ingredient, 1)
             if stock * epochs < count:
                 times = "" if epochs == 1 else f" {epochs} times each"
-                problem = (
-                    f"mixes.{name}: {count:,} items of {part} asked for{times}, {stock:,} held by {', '.join(sources)}"
-                )
+                held_by = ", ".join(sources)
+                problem = f"mixes.{name}: {count:,} items of {ingredient} requested{times}, {stock:,} held by {held_by}"
                 yield Finding(PROBLEM, problem)
     count = len(study.mixes)
     yield Finding(OK, f"{count} mix{'es' if count != 1 else ''} compared with what the sources hold")
@@ -289,10 +288,10 @@ def slurm(study: Study) -> Iterator[Finding]:
     if missing:
         yield Finding(PROBLEM, f"{', '.join(missing)} not found beside {', '.join(commands)}")
     else:
-        yield Finding(OK, "sbatch, squeue, sacct and scancel are there")
+        yield Finding(OK, "sbatch, squeue, sacct and scancel were found")
     queued, unasked = queue(Path.cwd())
     if unasked:
-        yield Finding(WARNING, f"cannot be asked: {unasked}")
+        yield Finding(WARNING, f"could not be asked: {unasked}")
     for job in queued:
         if job.helps:
             text = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"

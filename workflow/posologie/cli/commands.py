@@ -13,7 +13,7 @@ from posologie.running.installed import __version__
 
 EXIT_CODES = """exit codes:
   0  done, and nothing is wrong
-  1  done, and something is: runs differ, a check failed, a file is not as its record says
+  1  done, and something is: runs differ, a check failed, a file does not match its record
   2  the arguments or files do not fit; one line on standard error says which
 """
 

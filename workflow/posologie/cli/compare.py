@@ -1,4 +1,4 @@
-"""Say what differs between two runs: in their specs, inputs, versions, and in every table.
+"""Show what differs between two runs: specs, inputs, versions, and every table.
 
 RUN is the folder of a study's results (results/demo, or a copy that was kept), or a single run record (run.json):
 
@@ -28,7 +28,11 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--most", type=int, default=10, metavar="N", help="rows of a table to show (default: 10)")
     arguments.add_argument("--html", type=Path, metavar="FILE", help="write a page that links into the two reports")
     arguments.add_argument(
-        "--studies", nargs=2, type=Path, metavar="FILE", help="study files of A and B, where their last runs are gone"
+        "--studies",
+        nargs=2,
+        type=Path,
+        metavar="FILE",
+        help="study files of A and B, if the records of their last runs are gone",
     )
 
 

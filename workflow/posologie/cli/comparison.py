@@ -184,7 +184,7 @@ def _paired(name: str, a: Path, b: Path) -> PairedTable:
         own = [column for column in (rows[0] if rows else {}) if column not in MEASURED and column not in keys]
         if own and max(counts.values(), default=0) > 1:
             problem = (
-                f"{path}: several rows for one of the other study, told apart by {', '.join(own)}; paired in order"
+                f"{path}: several rows for one of the other study, distinguished by {', '.join(own)}; paired in order"
             )
         sides.append(by_key)
     return PairedTable(name, keys, sides[0], sides[1], problem)

@@ -50,7 +50,15 @@ def comparison_page(
     models, items = compared_answers(a, b)
     studies = _study_files(documents, a, b)
     sections = (
-        Section("short", "In short", (Prose(_in_short(a, b, settings, tables, documents, models, items), "answer"),)),
+        Section(
+            "short",
+            "In short",
+            (
+                Prose(
+                    _in_short(a, b, settings, tables=tables, documents=documents, models=models, items=items), "answer"
+                ),
+            ),
+        ),
         Section("files", "The study files", studies),
         Section("settings", "Specs, code and versions", _settings(settings)),
         *_table_sections(tables),
@@ -231,15 +239,15 @@ def _differing_rows(table: PairedTable) -> Table:
             ]
         )
     caption = (
-        "Rows of both studies, where there is one with the interval of each study; the intervals say nothing of the "
-        "difference between two studies that share items, draws or adapters."
+        "Rows of both studies, where there is one with the interval of each study; the intervals say nothing about "
+        "the difference between two studies that share items, draws or adapters."
         f"{f' All rows: {fixed}.' if fixed else ''}{_more(len(changed), len(keys))}"
     )
     return _plain(f"{table.name}-rows", f"{table.name}: rows that differ", caption, columns, rows)
 
 
 def _telling(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> tuple[list[str], str]:
-    """Return the columns that tell rows apart, without those that an earlier one implies, and the others as a text."""
+    """Return the columns that distinguish rows, without those that an earlier one implies, and the others as a text."""
     telling: list[str] = []
     fixed = []
     for name in names:

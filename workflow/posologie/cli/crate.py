@@ -44,7 +44,7 @@ _WHAT = {
     REPORT: "the report; one file that works offline",
     "requirements.lock": "the versions of all packages that the program is tested with",
     "registration.json": "what was fixed before the first training",
-    "accepted.json": "changes of code that a person accepted as changing no number",
+    "accepted.json": "changes of code that a person accepted because they change no number",
 }
 
 
@@ -114,7 +114,8 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
         "@id": "seals/",
         "@type": "Dataset",
         "name": "seals",
-        "description": "for each artifact of the study, also those that are not in this crate: its spec, the code and "
+        "description": "for each artifact of the study, including those that are not in this crate: its spec, the"
+        " code and "
         "the checksums of its inputs and files",
     }
     return {
@@ -152,10 +153,10 @@ def readme(study: Study) -> str:
         "",
         f"A finished study of Posologie {__version__}, as an RO-Crate. Start with [the report]({REPORT}). "
         f"[{STUDY}]({STUDY}) is the study with every option, `tables/` and `figures/` hold its numbers and figures, "
-        "and `seals/` says of each artifact what it was made of, by which code, with which checksum.",
+        "and `seals/` says for each artifact what it was made from, by which code, with which checksum.",
         "",
         "To check it with Posologie: `posologie verify --results FOLDER` compares every file and seal, and "
-        "`posologie explain FOLDER/tables/mcqa.csv --row mix=…` shows what a number was made of.",
+        "`posologie explain FOLDER/tables/mcqa.csv --row mix=…` shows where a number comes from.",
         "",
         "| source | licence |",
         "|---|---|",

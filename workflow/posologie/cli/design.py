@@ -1,7 +1,7 @@
-"""Plan a study before any GPU hour: what it can find, which mixes to train on, and what both cost.
+"""Plan a study before using any GPU: what it can find, which mixes to train on, and what both cost.
 
-posologie design power --items 1000 --score 40 --mixes 7
-posologie design mixes --components native translated synthetic --trainings 10 --size 33493
+posologie design power --items 1000 --score 40 --mixes 7 posologie design mixes --components native translated synthetic
+--trainings 10 --size 33493
 """
 
 import argparse
@@ -14,7 +14,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     kinds = arguments.add_subparsers(title="what to plan", metavar="KIND", required=True)
     for module, name, text in (
         (design_power, "power", "items and seeds for a difference from base"),
-        (design_mixes, "mixes", "which mixes to train on, in which order"),
+        (design_mixes, "mixes", "which mixes to train on, and in what order"),
     ):
         command = kinds.add_parser(
             name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -4,8 +4,8 @@
   posologie design mixes --components native translated synthetic --bounds synthetic=0:0.5 --size 33493 --trainings 10
 
 Mixes with the lowest mean prediction variance for a model of the surface (I-optimal, by coordinate exchange), far apart
-(space_filling), or on a simplex-lattice or -centroid; beside the mixes that the study has. It prints the `mixes:` to
-paste. With --results or --score it says what the surface will find; --figure draws its precision.
+(space_filling), or on a simplex-lattice or -centroid; in addition to the mixes that the study has. It prints the
+`mixes:` to paste. With --results or --score it says what the surface will find; --figure draws its precision.
 """
 
 import argparse
@@ -34,31 +34,33 @@ from posologie.surface.spec import Design
 def add_arguments(mixes: argparse.ArgumentParser) -> None:
     """Add the arguments of `design mixes`; those that are left out are taken from the study's section `design`."""
     group = mixes.add_argument_group("what is asked")
-    group.add_argument("--configfile", metavar="FILE", help="a study: its mixes are there, its `design:` has the rest")
+    group.add_argument(
+        "--configfile", metavar="FILE", help="a study: its mixes count as present, its `design:` has the rest"
+    )
     group.add_argument("--components", nargs="+", metavar="NAME", help="what a mix may hold")
     group.add_argument("--bounds", nargs="+", metavar="NAME=LOW:HIGH", help="lowest and highest share of a component")
     group.add_argument(
         "--held", nargs="+", metavar="NAME=N", help="items that a component holds (default: the study's)"
     )
     group.add_argument(
-        "--epochs", nargs="+", metavar="NAME=N", help="how often a component's items may stand in a mix (default: once)"
+        "--epochs", nargs="+", metavar="NAME=N", help="how often a component's items may occur in a mix (default: once)"
     )
     group.add_argument("--size", type=int, nargs="+", metavar="N", help="items of a mix, or several sizes")
     group.add_argument("--trainings", type=int, metavar="N", help="adapters that may be trained")
     group.add_argument("--repeats", type=int, metavar="N", help="of these, with another seed of a mix")
     group.add_argument("--model", choices=[*SCHEFFE], help="Scheffé model of the surface (default: quadratic)")
     group.add_argument("--kind", choices=get_args(Kind), help="kind of design (default: i_optimal)")
-    group.add_argument("--present", nargs="+", metavar="NAME=SHARE,…", help="mixes that are there, without a study")
+    group.add_argument("--present", nargs="+", metavar="NAME=SHARE,…", help="existing mixes, without a study")
     group.add_argument("--prefix", default="D", help="beginning of the names of proposed mixes (default: D)")
     add_known(mixes)
-    mixes.add_argument("--items", type=int, nargs=1, metavar="N", help="items of the suite, beside --score")
+    mixes.add_argument("--items", type=int, nargs=1, metavar="N", help="items of the suite, with --score")
     mixes.add_argument("--difference", type=float, default=2.0, metavar="POINTS", help="true difference to find")
     cost = mixes.add_argument_group("what it costs")
     cost.add_argument("--hours-per-training", type=float, metavar="H", help="GPU hours (default: the run records)")
     cost.add_argument("--hours-per-thousand", type=float, metavar="H", help="GPU hours for 1,000 items of one model")
     mixes.add_argument("--yaml", type=Path, metavar="FILE", help="write the mixes to paste")
-    mixes.add_argument("--table", type=Path, metavar="CSV", help="write the trainings in their order")
-    mixes.add_argument("--figure", type=Path, metavar="SVG", help="draw where predictions will be how precise")
+    mixes.add_argument("--table", type=Path, metavar="CSV", help="write the trainings in order")
+    mixes.add_argument("--figure", type=Path, metavar="SVG", help="draw how precise predictions will be")
 
 
 def answer(options: argparse.Namespace) -> int:
@@ -173,10 +175,10 @@ def _named(options: argparse.Namespace, study: Study | None, design: Design) -> 
         bounds_of(components, bounds, where),
         design.model,
         tuple(sizes),
-        present,
-        np.array([float(mixes_present[name][1] or sizes[0]) for name in usable]),
-        np.array([len(mixes_present[name][2]) for name in usable], dtype=np.int64),
-        1 if study is None else len(study.training.seeds),
+        present=present,
+        present_sizes=np.array([float(mixes_present[name][1] or sizes[0]) for name in usable]),
+        present_runs=np.array([len(mixes_present[name][2]) for name in usable], dtype=np.int64),
+        runs=1 if study is None else len(study.training.seeds),
     )
     seeds = (42,) if study is None else study.training.seeds
     taken = {name: seeds for name, (_, _, seeds) in mixes_present.items()}
@@ -210,7 +212,7 @@ def _shares(text: str) -> dict[str, float]:
             raise InputError(f"--present {text}: expected NAME=SHARE,NAME=SHARE") from None
     total = sum(weights.values())
     if total <= 0 or min(weights.values()) < 0:
-        raise InputError(f"--present {text}: expected shares of which none is below 0 and some above")
+        raise InputError(f"--present {text}: expected shares of at least 0, some of them above 0")
     return {name: weight / total for name, weight in weights.items()}
 
 

@@ -67,7 +67,7 @@ def add_arguments(power: argparse.ArgumentParser) -> None:
     cost = power.add_argument_group("what it costs")
     cost.add_argument("--hours-per-training", type=float, metavar="H", help="GPU hours (default: the pilot's records)")
     cost.add_argument("--hours-per-thousand", type=float, metavar="H", help="GPU hours for 1,000 items of one model")
-    cost.add_argument("--budget", type=float, metavar="H", help="GPU hours that there are")
+    cost.add_argument("--budget", type=float, metavar="H", help="GPU hours available")
     power.add_argument("--table", type=Path, metavar="CSV", help="write the plans")
     power.add_argument("--figure", type=Path, metavar="SVG", help="draw the detectable difference by items and seeds")
 
@@ -82,7 +82,7 @@ def add_known(arguments: argparse.ArgumentParser) -> None:
     known.add_argument("--score", type=float, metavar="PERCENT", help="assumed score, without a pilot")
     known.add_argument(
         "--agreement", type=float, default=0.5, metavar="R",
-        help="assumed correlation of two models' scores of one item, where no mix was trained (default: 0.5)",
+        help="assumed correlation of two models' scores on one item, if no mix was trained (default: 0.5)",
     )  # fmt: skip
     known.add_argument(
         "--seed-sd", type=float, metavar="POINTS",
@@ -139,7 +139,7 @@ def pilot_of(options: argparse.Namespace) -> Pilot:
     if options.results is None:
         share, items = options.score / 100, max(options.items)
         half = share * (1 - share) * (1 - options.agreement) / items
-        whole = Components(items, half, half, None, 1.0, items - 1.0, options.mixes or 7)
+        whole = Components(items, half, half, seeds=None, sides=1.0, df_items=items - 1.0, mixes=options.mixes or 7)
         return Pilot(_with_seeds(whole, options), {}, 0, f"a score of {options.score:g} % and an agreement of"
                      f" {options.agreement:g}, both assumed")  # fmt: skip
     suite = _suite(options)
@@ -169,13 +169,13 @@ def _components(model: Crossed, base: int, mixes: list[int], items: int, agreeme
     """Return the mean components of the mixes' differences from base; of base alone by the assumed agreement."""
     if not mixes:
         half = float(model.items[base, base]) * (1 - agreement)
-        return Components(items, half, half, None, 1.0, model.df_items, 7)
+        return Components(items, half, half, seeds=None, sides=1.0, df_items=model.df_items, mixes=7)
     every = [components_of(model, differences([(mix, base)], len(model.entries))[0], items) for mix in mixes]
     first = every[0]
     fixed, noise = (float(np.mean([getattr(components, name) for components in every])) for name in ("fixed", "noise"))
-    if first.seeds is None:  # nothing tells them apart: half of it is the mix's own adapter
+    if first.seeds is None:  # nothing distinguishes them: half of it is the mix's own adapter
         fixed, noise = fixed / 2, fixed / 2
-    return Components(items, fixed, noise, first.seeds, 1.0, first.df_items, first.mixes)
+    return Components(items, fixed, noise, seeds=first.seeds, sides=1.0, df_items=first.df_items, mixes=first.mixes)
 
 
 def _with_seeds(components: Components, options: argparse.Namespace) -> Components:
@@ -277,7 +277,15 @@ def critical_z(components: Components, items: int, seeds: int, mixes: int, level
     share = np.array([0.0, *([1 / seeds if known else 0.0] * mixes)])
     zero = np.zeros(mixes + 1)
     df_items = max(1.0, components.df_items / factor)
-    model = Crossed(tuple(arms), zero, np.diag([of_base, *([of_mix] * mixes)]), df_items, share, known, zero)
+    model = Crossed(
+        tuple(arms),
+        zero,
+        np.diag([of_base, *([of_mix] * mixes)]),
+        df_items=df_items,
+        share=share,
+        seeds=known,
+        floor=zero,
+    )
     judged = family(model, differences([(mix, 0) for mix in range(1, mixes + 1)], mixes + 1), _DRAWS, 42)
     return float(z_score(judged.critical(level), judged.estimated.df).mean())
 
@@ -324,7 +332,7 @@ def paragraph(
             f" {best['detectable']:.1f} points."
         )
     if any(plan["about"] == "adapters" for plan in affordable):
-        sentences.append("Plans with too few seeds speak of the trained adapters alone.")
+        sentences.append("Plans with too few seeds are about the trained adapters alone.")
     if small:
         listed = ", ".join(
             f"{benchmark['benchmark']} ({benchmark['items']:,} items: {benchmark['detectable']:.1f})"

@@ -126,7 +126,7 @@ def paragraph(
     """Return the design in a few sentences."""
     problem, last = named.problem, rows[-1]
     again = len(proposal.order) - len(proposal.weights) * problem.runs
-    beside = f" beside the {len(named.present)} that are there" if named.present else ""
+    beside = f" in addition to the {len(named.present)} that exist" if named.present else ""
     sentences = [
         f"{len(proposal.weights)} new mixes{beside}, {len(proposal.order)} trainings"
         f"{f', {again} of them another seed of a mix' if again else ''}, for a {problem.model.replace('_', ' ')}"
@@ -135,7 +135,8 @@ def paragraph(
     if last["mean_variance"] is None:
         missing = len(problem.products) - int(np.linalg.matrix_rank(proposal.information(problem), tol=1e-8))
         sentences.append(
-            f"They leave {missing} of the terms open: the model cannot be fitted without shrinkage; take more trainings"
+            f"They leave {missing} of the terms undetermined: the model cannot be fitted without shrinkage; take"
+            f" more trainings"
             " or a smaller model."
         )
         return " ".join(sentences)
@@ -160,14 +161,14 @@ def paragraph(
             f" {pilot.whole.items:,} items)."
         )
     elif pilot is not None:
-        sentences.append("No run is left to tell how much seeds matter, so that no power can be stated.")
+        sentences.append("No run is left to show how much seeds matter, so no power can be stated.")
     if last["gpu_hours"] is not None:
         sentences.append(f"About {last['gpu_hours']:.1f} GPU hours.")
     return " ".join(sentences)
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows as a table for the terminal, without the columns of which nothing is known."""
+    """Return the rows as a table for the terminal, without the columns that have no values."""
     table = Table(box=None, pad_edge=False)
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     for title in columns:

@@ -35,6 +35,7 @@ class Job:
 # A dry run does not say which rules are local, so they are printed before it; a rule's message would stand in place of
 # its name and resources, so there are none. Apart from this it is Snakemake as it is.
 _LOCAL = "local rules:"
+_NO_RULE = re.compile(r"No rule to produce (.+?) \(if you use input functions")
 _DRY_RUN = f"""
 import sys
 from snakemake import cli, rules, workflow
@@ -58,7 +59,10 @@ def jobs(arguments: Sequence[str]) -> list[Job]:
     command = [sys.executable, "-c", _DRY_RUN, "-n", "--nolock", "--cores", "1024", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise InputError(f"snakemake {shlex.join(arguments)}: {done.stdout.strip().splitlines()[-1]}")
+        said = done.stdout.strip().splitlines()[-1]
+        if unknown := _NO_RULE.match(said):
+            raise InputError(f"{unknown[1]}: no job of the study makes such a file")
+        raise InputError(f"snakemake {shlex.join(arguments)}: {said}")
     return list(jobs_in(done.stdout))
 
 

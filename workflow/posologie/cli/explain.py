@@ -1,6 +1,6 @@
 r"""Print the chain behind a number or a file.
 
-FILE is any artifact of a study. Of a table, --row and --column choose the number:
+FILE is any artifact of a study. In a table, --row and --column select the number:
 
   posologie explain results/demo/tables/mcqa.csv --row mix=NAT seed=1 metric=em decoding=constrained \
       scope=all task=all variants=original aggregate=item_weighted
@@ -32,8 +32,8 @@ _ROUNDED = 1e-6
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `explain`."""
     arguments.add_argument("file", type=Path, metavar="FILE", help="a file below results/<study>/")
-    arguments.add_argument("--row", nargs="+", default=[], metavar="KEY=VALUE", help="cells of the row that is meant")
-    arguments.add_argument("--column", default="value", help="the column that is meant (default: value)")
+    arguments.add_argument("--row", nargs="+", default=[], metavar="KEY=VALUE", help="cells that identify the row")
+    arguments.add_argument("--column", default="value", help="column of the number (default: value)")
 
 
 def answer(options: argparse.Namespace) -> int:
@@ -169,7 +169,7 @@ def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
         if items["recomputed"] is not None:
             out.print(f"Mean of the item scores, computed again from the scores file: {items['recomputed']:.6f}")
         if shown["differs"]:
-            out.print("The table prints another value: it was not made of these scores.", style="red")
+            out.print("The table prints a different value: it was not made from these scores.", style="red")
     out.print(_tree(link, set()))
     out.print(f"{shown['jobs']} job{'' if shown['jobs'] == 1 else 's'}, {duration(3600 * shown['hours'])} in all.")
     for state in _WRONG:

@@ -1,12 +1,11 @@
-"""Print what a finished study found, in a few lines; for an invented world, also whether it came out right.
+"""Print what a finished study found, in a few lines; for an invented world, also whether the answers are right.
 
   posologie findings --configfile config/demo.yaml
   posologie findings --results demo-crate
 
-Read from the tables `best`, `contrasts`, `attribution` and `surface`: the first suite under its primary measure, on
-the first backbone. Only the comparison with the truth is computed anew, where the study names a file of it (`truth`):
-scores of the mixes of a lattice, each the mean of several trainings with other seeds. The exit code is 1 if the study
-came out wrong.
+Read from the tables `best`, `contrasts`, `attribution` and `surface`: the first suite under its primary measure, on the
+first backbone. Only the comparison with the truth is computed, if the study names a file of it (`truth`): scores of the
+mixes of a lattice, each the mean of several trainings with other seeds. The exit code is 1 if an answer is wrong.
 """
 
 import argparse
@@ -57,7 +56,7 @@ class Truth(Spec):
 
     size: int = Field(ge=1, description="items of each mix")
     mixes: tuple[TrueMix, ...] = Field(min_length=4)
-    measured_of: dict[str, Any] = Field(description="what decides about scores, beside the mixes (`measured_of`)")
+    measured_of: dict[str, Any] = Field(description="what determines scores, apart from the mixes (`measured_of`)")
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def truth_of(study: Study) -> Truth:
     except ValidationError as error:
         raise InputError(f"{file}: {first_problem(error)}") from error
     if differing := _difference(truth.measured_of, measured_of(study)):
-        raise InputError(f"{file}: the truth of another study: {differing}; leave out `truth`, or measure it anew")
+        raise InputError(f"{file}: the truth of another study: {differing}; leave out `truth`, or measure it again")
     sizes = {mix.size for mix in study.mixes.values()}
     if sizes != {truth.size}:
         raise InputError(
@@ -332,7 +331,7 @@ def _lines(summary: Mapping[str, Any], titles: Mapping[str, str], unit: str) -> 
         if "gain" in first:
             p_value = p_text(first["p"]) if first["p"] is not None else ""
             sure = f"; p {p_value if p_value.startswith('<') else f'= {p_value}'}" if p_value else ""
-            chosen = ", corrected for its having been chosen" if first["corrected"] else ""
+            chosen = ", corrected for the choice" if first["corrected"] else ""
             yield "against base", f"{_between(first['gain'], sign=True)} {unit}{chosen}{sure}"
     if summary["components"]:
         texts = [

@@ -282,7 +282,7 @@ def _example(of: Mapping[Split | None, list[Path]]) -> Path:
 
 
 def source_of_files(component: str, of: Mapping[Split | None, list[Path]], *, tested: bool) -> FoundSource:
-    """Return the source of a component's files, by split where their names tell it.
+    """Return the source of a component's files, by split if their names show it.
 
     Args:
         tested: whether items for validation and tests have to be found in it.

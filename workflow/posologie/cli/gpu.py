@@ -95,7 +95,7 @@ def locks(folder: Path) -> Finding:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return Finding(
-            WARNING, f"{folder}: files cannot be locked ({error.strerror}): no batches and no kept answers here"
+            WARNING, f"{folder}: files cannot be locked ({error.strerror}): no batches and no cached answers here"
         )
     return Finding(OK, "files of this folder can be locked")
 

@@ -1,10 +1,10 @@
-"""Draw a study by stage and family: what is done, stale, missing and running, and what is made again and why.
+"""Draw a study by stage and family: what is done, stale, missing and running, and what will be rebuilt and why.
 
   posologie graph --svg study.svg
 
-A family is all artifacts of a stage that differ in nothing but mix, seed, source or table: the adapters of one
-backbone, its answers to one suite. The seals decide what is stale, as for `posologie status`; the reason shown is
-that of the first of each family. `snakemake -n` reads every file and lists every job with its own reason.
+A family is all artifacts of a stage that differ only in mix, seed, source or table: the adapters of one backbone, its
+answers to one suite. The seals decide what is stale, as for `posologie status`; the reason shown is that of the
+family's first one. `snakemake -n` reads every file and lists every job with its own reason.
 """
 
 import argparse
@@ -73,7 +73,7 @@ class Family:
         members: how many of what, such as `10 mixes × 2 seeds`.
         counts: state → number of artifacts.
         why: why the first stale one is stale; empty where none is.
-        follows: all is done, but something that it is made of will be made anew.
+        follows: all is done, but something that it is made from will be rebuilt.
         parents: keys of the families that it is made of.
     """
 
@@ -201,7 +201,7 @@ def _related(parent: Family, child: Family) -> bool:
 
 def _print(study: Study, families: Sequence[Family]) -> None:
     table = Table(box=None, pad_edge=False)
-    for title in ("stage", "family", "what", "state", "why it is made again"):
+    for title in ("stage", "family", "what", "state", "why it is rebuilt"):
         table.add_column(title, overflow="fold")
     marks = {"done": "●", "running": "▶", "stale": "◐", "missing": "○"}
     styles = {"done": "green", "running": "blue", "stale": "yellow", "missing": "dim"}
@@ -230,7 +230,7 @@ def _summary(families: Sequence[Family]) -> str:
     if not texts:
         return "All is done, and nothing is stale."
     follow = ", ".join(family.key for family in families if family.follows)
-    then = f" The next run makes them, and, where these change, {follow}." if follow else ""
+    then = f" The next run makes them, and, if these change, {follow}." if follow else ""
     return f"Of {sum(sum(family.counts.values()) for family in families)} artifacts {', '.join(texts)}.{then}"
 
 

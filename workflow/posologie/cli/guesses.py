@@ -38,7 +38,7 @@ class Guess:
         items: how many of the records looked at become items with these options.
         looked: how many were looked at.
         doubts: what values and names leave open, in sentences.
-        splits: splits that a column of the file tells apart.
+        splits: splits that a column of the file distinguishes.
         columns: every column, as options of the reader name them.
         example: the first question.
     """
@@ -359,7 +359,7 @@ def _whole(
     answer: tuple[str, AnswerForm, str],
     images: list[str],
 ) -> Guess:
-    """Return the guess with every column that its values and name tell."""
+    """Return the guess with every column that its values and name identify."""
     right, form, doubt = answer
     settings: dict[str, Any] = {"question": options.get("question", question), **options, "answer": right}
     remarks = {"answer": _remark(options, values, answer)}

@@ -52,6 +52,9 @@ STAGES = {
 BETWEEN = 600.0
 """Seconds after which a run without a terminal says how far it is, even if no stage is complete."""
 
+REDRAWN = 0.5
+"""Seconds between two drawings of the view on a terminal."""
+
 _ROUTINE = (
     "Assuming unrestricted", "Building DAG", "Using shell", "Provided ", "Rules claiming", "Conda environments: ig",
     "Singularity", "Select jobs", "Removing temporary", "Updating checkpoint", "Touching output", "Processed ",
@@ -202,6 +205,7 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         self._said = time.monotonic()
         self._shown = threading.Lock()
         self._is_broken = False
+        self._ended = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
@@ -224,11 +228,12 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
             with contextlib.suppress(Exception):  # what broke the view may also break its end
                 live.stop()
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(
-            f"warning: the live view broke ({text}); the run goes on, and its log is the newest file in "
-            ".snakemake/log. To see the log as it is written, run Snakemake with --verbose",
-            file=sys.stderr,
-        )
+        with contextlib.suppress(OSError, ValueError):  # standard error may be gone or closed
+            print(
+                f"warning: the live view broke ({text}); the run goes on, and its log is the newest file in "
+                ".snakemake/log. To see the log as it is written, run Snakemake with --verbose",
+                file=sys.stderr,
+            )
 
     def _take(self, record: logging.LogRecord) -> None:
         facts, board = record.__dict__, self.board
@@ -258,12 +263,25 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
 
     def _begin(self) -> None:
         if self.console.is_terminal and self.live is None:
+            # An error in rich's own thread would end that thread alone: the view would stand still.
             self.live = Live(
-                console=self.console, refresh_per_second=2, transient=True, get_renderable=self.board.__rich__
+                console=self.console, auto_refresh=False, transient=True, get_renderable=self.board.__rich__
             )
             self.live.start()
+            threading.Thread(target=self._redraw, daemon=True).start()
         elif self.live is None:
             self._say(self.board.headline())
+
+    def _redraw(self) -> None:
+        """Draw the view again and again, until it breaks or the run ends."""
+        while not self._ended.wait(REDRAWN):
+            with self._shown:
+                if self.live is None:
+                    return
+                try:
+                    self.live.refresh()
+                except Exception as error:  # noqa: BLE001 - a view must not end a run
+                    self._give_up(error)
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
@@ -275,16 +293,24 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the view with how the run went, and remember how long its jobs took."""
-        if self.plain is None and not self._is_broken:
-            with self._shown:
-                if self.live is not None:
-                    self.live.stop()
-                    self.live = None
-                if self.board.took:
-                    _remember(self.board.seconds())
-                    self._print(f"{self.board.headline()} ({duration(time.monotonic() - self.board.began)})")
-                    self.board.took = {}
+        self._ended.set()
+        with self._shown:
+            if self.board.took:
+                _remember(self.board.seconds())
+            if self.plain is None and not self._is_broken:
+                try:
+                    self._end()
+                except Exception as error:  # noqa: BLE001 - a view must not end a run
+                    self._give_up(error)
         super().close()
+
+    def _end(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        if self.board.took:
+            self._print(f"{self.board.headline()} ({duration(time.monotonic() - self.board.began)})")
+            self.board.took = {}
 
     @property
     def writes_to_stream(self) -> bool:

@@ -1,4 +1,4 @@
-"""Look at the data before anything is trained: how it was read, what it holds, and what gives reason to doubt it.
+"""Look at the data before anything is trained: how they were read, what they hold, and what is suspicious.
 
 Prints the page about all sources, or about one, from the shards that exist (`snakemake shards` makes them). The pages
 themselves are made by `snakemake look`, or into a folder of your own with --html.
@@ -23,7 +23,7 @@ from posologie.running.errors import InputError
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `look`."""
-    arguments.add_argument("source", nargs="?", metavar="SOURCE", help="one source (default: all of them, in short)")
+    arguments.add_argument("source", nargs="?", metavar="SOURCE", help="one source (default: a summary of all)")
     add_study(arguments)
     arguments.add_argument("--html", type=Path, metavar="FOLDER", help="write the pages into this folder")
 

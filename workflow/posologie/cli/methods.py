@@ -3,7 +3,8 @@
   posologie methods --results results/demo --output paper/
 
 writes methods.md (Pandoc), methods.tex (booktabs, natbib) and methods.bib. Everything comes from the folder of the
-results; a method is cited only where the study used it. The report shows the same in its section “For a paper”.
+results, or from an archive of them; a method is cited only if the study used it. The report shows the same in its
+section “For a paper”.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from posologie.cli.crate import REPORT, is_crate
 from posologie.cli.places import add_results, console, print_json, results_folder
 from posologie.records.files import write_text
 from posologie.running.errors import InputError
@@ -31,13 +33,15 @@ def answer(options: argparse.Namespace) -> int:
     from posologie.report.paper import paper_of
     from posologie.report.paper_text import FILES, as_latex, as_markdown, bibliography
     from posologie.report.spec import ReportSpec
-    from posologie.running.seals import seal_of
+    from posologie.running.seals import packed_seals, seal_of
 
     root = results_folder(options.results)
-    page = root / "report" / "index.html"
-    seal = seal_of(page)
+    page, packed = root / REPORT, is_crate(root)
+    seal = next((seal for seal in packed_seals(root) if page in seal.files()), None) if packed else seal_of(page)
     if seal is None:
-        raise InputError(f"{page}: no report with a seal; run snakemake first")
+        raise InputError(f"{page}: no report with a seal; {'take a fresh copy' if packed else 'run snakemake first'}")
+    if packed and not list(root.glob("predictions/**/*.run.json")):
+        raise InputError(f"{root}: this archive holds no run records; its report has the text under “For a paper”")
     inputs = Inputs(ReportSpec.from_json(json.dumps(seal.identity.spec)), root)
     paper = paper_of(inputs, comparisons(inputs))
     folder = options.output or Path("paper")

@@ -4,9 +4,9 @@
   posologie new table silence --title "questions that no model answers"
   posologie new reader exams
 
-It works in a clone. The module runs and its test passes as they are written; comments say what to replace. Printed are
-the other places where it is entered, with the line to add to each. tests/workflow/test_registries.py names the
-place that is missing. A reader needs no other place.
+It works in a clone. The module runs and its test passes as written; comments say what to replace. The command prints
+the other places where the module must be registered, with the line to add to each; tests/workflow/test_registries.py
+names one that is missing. A reader needs no other place.
 """
 
 import argparse
@@ -33,11 +33,9 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `new`."""
     arguments.add_argument("what", choices=_PACKAGES, help="what to start")
     arguments.add_argument("name", metavar="NAME", help="its name: small letters, digits and _")
-    arguments.add_argument("--title", help="what a reader of the report calls it (default: the name)")
-    arguments.add_argument("--kind", choices=_DECODINGS, help="of a metric, required: the questions that it scores")
-    arguments.add_argument(
-        "--direction", choices=_DIRECTIONS, help="of a metric, required: which values of it are better"
-    )
+    arguments.add_argument("--title", help="its name in the report (default: the name)")
+    arguments.add_argument("--kind", choices=_DECODINGS, help="for a metric, required: the questions that it scores")
+    arguments.add_argument("--direction", choices=_DIRECTIONS, help="for a metric, required: which values are better")
     arguments.add_argument("--clone", type=Path, metavar="FOLDER", help="where to write (default: this clone)")
 
 
@@ -53,7 +51,7 @@ def answer(options: argparse.Namespace) -> int:
             raise InputError(f"{folder}: no such folder; run this in a clone of the project, or name one with --clone")
     for file in (module, test):
         if file.exists():
-            raise InputError(f"{file}: is there already; choose another name")
+            raise InputError(f"{file}: already exists; choose another name")
     facts = {"name": options.name, "title": options.title or options.name.replace("_", " "), "kind": options.kind}
     for file, template in ((module, options.what), (test, f"{options.what}_test")):
         write_text(file, _rendered(template, facts))

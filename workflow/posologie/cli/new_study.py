@@ -4,8 +4,9 @@
   posologie new-study spanish --language es --native data/own/native.csv --synthetic data/own/synthetic.jsonl
   posologie new-study law --language en --component textbook=data/books.csv --component exam=data/exams.jsonl
 
-The files are looked at: which column holds the question, the options and the answer is guessed from values and names,
-tried with the reader, and shown. It is a valid study file at once; remarks beside the lines say what to confirm.
+The command looks at the files, guesses from values and names which columns hold the question, the options and the
+answer, tries the guess with the reader, and shows it. The result is a valid study file; comments beside the lines say
+what to confirm.
 """
 
 import argparse
@@ -45,11 +46,11 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         arguments.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"file of {kind} items")
     arguments.add_argument(
         "--component", action="append", default=[], metavar="NAME=FILE",
-        help="a component of your own and the file of its items; given for each, the first one is tested",
+        help="a component of your own and the file of its items; repeat it for each component; the first one is tested",
     )  # fmt: skip
     arguments.add_argument("--backbone", default="Qwen/Qwen3-4B-Instruct-2507", help="model on the hub, owner/name")
     arguments.add_argument("--output", type=Path, metavar="FILE", help="default: config/NAME.yaml")
-    arguments.add_argument("--force", action="store_true", help="replace a file that is there")
+    arguments.add_argument("--force", action="store_true", help="replace an existing file")
 
 
 def answer(options: argparse.Namespace) -> int:
@@ -65,7 +66,7 @@ def answer(options: argparse.Namespace) -> int:
         )
     target = options.output or Path("config") / f"{name}.yaml"
     if target.exists() and not options.force:
-        raise InputError(f"{target}: is there already; --force replaces it, --output names another")
+        raise InputError(f"{target}: already exists; --force replaces it, --output names another")
     sources = component_sources(name, options)
     text = study_text(name, target, options, sources)
     Study.model_validate(yaml.safe_load(text))
@@ -78,7 +79,7 @@ def answer(options: argparse.Namespace) -> int:
             for line in source.describe():
                 console().print(line, markup=False, highlight=False)
         console().print(
-            f"{target.as_posix()} is written. Confirm what was guessed of your files, then: "
+            f"{target.as_posix()} is written. Confirm the guesses about your files, then: "
             f"posologie check --configfile {target.as_posix()}",
             markup=False,
         )

@@ -1,11 +1,11 @@
-"""Put a finished study into a folder for an archive: an RO-Crate with study file, seals, tables and report.
+"""Write a finished study to a folder for an archive: an RO-Crate with study file, seals, tables and report.
 
   posologie package --configfile config/demo.yaml --license CC-BY-4.0
   posologie package --license CC-BY-4.0 --author "Ada Example=https://orcid.org/0000-0002-1825-0097" --with scores
 
-The folder is a crate of RO-Crate 1.1 with the profile Workflow Run Crate. Items, predictions, adapters and models stay
-out unless --with names their folders: their licences may not allow you to pass them on. The report shows the texts of
-items where `report.item_browser` is on. A study that is not finished, or whose files were altered, is refused.
+The folder is a crate of RO-Crate 1.1 with the profile Workflow Run Crate. Items, predictions, adapters and models are
+left out unless --with names their folders: their licences may not allow you to pass them on. The report shows the texts
+of items if `report.item_browser` is on. A study that is not finished, or whose files were altered, is refused.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from posologie.running.seals import PACKED, SUFFIX, Seal, seals_below
 
 _ALWAYS = ("tables", "figures", "report")
 _RECORDS = ("registration.json", "accepted.json")
+_RUNS = ("adapters/**/run.json", "predictions/**/*.run.json")
+"""Run records, which say how models were trained and asked: they hold no item, answer or weight."""
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -42,7 +44,7 @@ def answer(options: argparse.Namespace) -> int:
     """Write the crate and say where it is and what it leaves open."""
     study = study_of(options)
     if unknown := sorted(set(options.others) - FOLDERS):
-        raise InputError(f"--with {unknown[0]}: no such folder of a study; choose of {', '.join(sorted(FOLDERS))}")
+        raise InputError(f"--with {unknown[0]}: no such folder of a study; choose one of {', '.join(sorted(FOLDERS))}")
     seals = _checked(study)
     out: Path = options.out or Path(f"{study.study}-crate")
     if out.exists():
@@ -55,7 +57,7 @@ def answer(options: argparse.Namespace) -> int:
         print_json({"crate": str(out), "files": files, "licence_not_stated": open_licences})
         return 0
     for name in open_licences:
-        text = f"warning: licenses.{name}: not stated; say in the study file under which licence its data are"
+        text = f"warning: licenses.{name}: not stated; name the licence of its data in the study file"
         console().print(text, markup=False)
     text = f"{relative(out)}: {files} files. Read the report and the licences before you publish it."
     console().print(text, markup=False)
@@ -77,7 +79,7 @@ def _checked(study: Study) -> list[Seal]:
         raise InputError(f"{root}: {missing[0]}{more} missing; run snakemake first")
     if state["stale"]:
         name, reason = next(iter(state["stale"].items()))
-        raise InputError(f"{root}: {name} was left behind by an edit ({reason}); run snakemake first")
+        raise InputError(f"{root}: {name} is stale ({reason}); run snakemake first")
     seals = list(seals_below(root))
     for fault in faults_of(root, seals):
         raise InputError(f"{fault.file}: {fault.state} ({fault.why}); posologie verify lists all such files")
@@ -108,9 +110,11 @@ def write_crate(
         target = partial / PACKED / seal.path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(seal.path, target)
-    for name in _RECORDS:
-        if (root / name).is_file():
-            shutil.copyfile(root / name, partial / name)
+    records = [root / name for name in _RECORDS if (root / name).is_file()]
+    for path in (*records, *(path for runs in _RUNS for path in sorted(root.glob(runs)))):
+        target = partial / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     shipped = project()
     for path in (shipped / "workflow" / "Snakefile", *sorted((shipped / "workflow" / "rules").rglob("*.smk"))):
         target = partial / path.relative_to(shipped)

@@ -1,9 +1,9 @@
-"""Write the partitions of this cluster into a profile, from what `sinfo` says.
+"""Write the partitions of this cluster into a profile, from the output of `sinfo`.
 
-They tell Snakemake's SLURM plugin which partition takes which job: for each partition the longest time, and the
+Snakemake's SLURM plugin uses them to choose a partition for each job: for each partition the longest time, and the
 threads, memory and GPUs of its largest node. Partitions that are down or drained are left out. Read them before use,
-and delete partitions that you may not use. `--out` may be the profile itself or a file of its own; of what stands
-there, the key `partitions` alone is replaced.
+and delete partitions that you may not use. `--out` may be the profile itself or a separate file; only its key
+`partitions` is replaced.
 """
 
 import argparse
@@ -29,14 +29,14 @@ _GPU = re.compile(r"gpu(?::(?P<model>[^:,()]+))?:(?P<count>\d+)")
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `partitions`."""
     arguments.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: standard output)")
-    arguments.add_argument("--only", nargs="+", metavar="NAME", help="these partitions alone")
+    arguments.add_argument("--only", nargs="+", metavar="NAME", help="only these partitions")
 
 
 def answer(options: argparse.Namespace) -> int:
     """Print or write the partitions."""
     limits_of = partitions(_sinfo().splitlines())
     if unknown := sorted(set(options.only or ()) - set(limits_of)):
-        raise InputError(f"--only {unknown[0]}: no such partition is up; there are {', '.join(sorted(limits_of))}")
+        raise InputError(f"--only {unknown[0]}: no such partition is up; available: {', '.join(sorted(limits_of))}")
     chosen = {name: limits for name, limits in limits_of.items() if not options.only or name in options.only}
     if options.json:
         print_json({"partitions": chosen})

@@ -152,7 +152,7 @@ def results_folder(folder: Path | None) -> Path:
     folders = sorted(path for path in Path("results").glob("*") if path.is_dir())
     if len(folders) != 1:
         names = ", ".join(path.as_posix() for path in folders) or "no study"
-        raise InputError(f"results/ holds {names}; say which with --results FOLDER")
+        raise InputError(f"results/ holds {names}; choose one with --results FOLDER")
     return folders[0]
 
 
@@ -162,6 +162,8 @@ def root_of(file: Path) -> Path:
     Raises:
         InputError: if the file is missing or lies in no study.
     """
+    if file.is_dir():
+        raise InputError(f"{file}: a folder; name a file in it")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     for folder in file.absolute().parents:

@@ -1,8 +1,9 @@
-"""Print the shape of a run before it starts: how many jobs of which rule, what each asks for, and how long they take.
+"""Print the shape of a run before it starts: the jobs of each rule, what each requests, and how long they take.
 
 A dry run counts the jobs; nothing is run. Times come from the run records of earlier studies below results/: training
-by its passes over an example, prediction by the same suites, both for the same backbone. What has no record is bounded
-by the time that its rule asks for. The exit code is 1 if a job on the cluster is expected to last less than a minute.
+by its passes over an example, prediction by the same suites, both for the same backbone. Jobs without a record are
+bounded by the time that their rule requests. The exit code is 1 if a job on the cluster is expected to last less than a
+minute.
 """
 
 import argparse
@@ -89,15 +90,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `plan`."""
     add_study(arguments)
     arguments.add_argument("targets", nargs="*", metavar="TARGET", help="what to make (default: all of the study)")
-    arguments.add_argument("--profile", default="profiles/slurm", help="of Snakemake (default: profiles/slurm)")
+    arguments.add_argument("--profile", default="profiles/slurm", help="Snakemake profile (default: profiles/slurm)")
     arguments.add_argument(
         "--memory",
         nargs="?",
         type=float,
         const=0.0,
         metavar="GB",
-        help="say what each training takes at its longest batch, and whether it fits into so many gigabytes (default: "
-        "those of the profile's gpu_model)",
+        help="estimate the memory of each training for its longest batch, and whether it fits into GB gigabytes "
+        "(default: those of the profile's gpu_model)",
     )
     arguments.add_argument(
         "--records", nargs="+", type=Path, metavar="FOLDER", help="results to learn from (default: all in results/)"
@@ -240,7 +241,7 @@ def _table(plan: dict[str, Any]) -> Table:
 def _memory_sentence(taken: dict[str, Any]) -> str:
     """Return one line about the memory of a training."""
     if "peak" not in taken:
-        return f"{taken['backbone']}: not fetched yet, so what a training takes is not known; make `backbones` first"
+        return f"{taken['backbone']}: not fetched yet, so the memory of a training is not known; make `backbones` first"
     parts = " + ".join(f"{taken[name] / 1e9:.1f} {name}" for name in ("weights", "state", "activations"))
     smaller = (
         "take more GPUs (devices.gpus_per_training_job)"
@@ -273,9 +274,9 @@ def _sentences(plan: dict[str, Any], records: int) -> list[str]:
         lines.append(f"About {plan['gpu_hours_estimated']:.1f} GPU-hours by {records} run records{rest}.")
     if plan["without_record"]:
         lines.append(
-            f"No earlier run of this backbone tells how long {', '.join(plan['without_record'])} take;"
-            f" all that is asked for, at the first attempt, is {plan['gpu_hours_asked']:.0f} GPU-hours."
+            f"No earlier run of this backbone shows how long {', '.join(plan['without_record'])} take;"
+            f" the total requested at the first attempt is {plan['gpu_hours_asked']:.0f} GPU-hours."
         )
     if plan["short"]:
-        lines.append(f"Shorter than a minute: {', '.join(plan['short'])}; such jobs are not worth a queue.")
+        lines.append(f"Shorter than a minute: {', '.join(plan['short'])}; such jobs are not worth queueing.")
     return lines

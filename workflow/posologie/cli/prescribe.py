@@ -1,4 +1,4 @@
-"""Say how much of which to give, and what to train next.
+"""Recommend how much of each component to use, and what to train next.
 
   posologie prescribe --configfile config/demo.yaml
   posologie prescribe --ratios ratios.csv --metrics metrics.csv --metric accuracy
@@ -75,7 +75,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     runs.add_argument("--ratios", type=Path, metavar="CSV", help="instead: shares of the components in each run")
     runs.add_argument("--metrics", type=Path, metavar="CSV", help="and scores of each run")
     runs.add_argument(
-        "--metric", nargs="+", default=[], metavar="NAME[=WEIGHT]", help="what is to be raised; several are summed"
+        "--metric", nargs="+", default=[], metavar="NAME[=WEIGHT]", help="what to maximise; several are summed"
     )
     runs.add_argument("--lower-is-better", action="store_true", help="the metrics are losses")
     choice = arguments.add_argument_group("choice")
@@ -91,7 +91,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
     choice.add_argument("--model", choices=sorted(_DEGREES), help="model of the surface (default: the best predictor)")
     further = arguments.add_argument_group("what to train next")
-    further.add_argument("--mixes", type=int, default=4, metavar="N", help="mixes to propose, at most (default: 4)")
+    further.add_argument("--mixes", type=int, default=4, metavar="N", help="most mixes to propose (default: 4)")
     further.add_argument(
         "--seeds",
         type=int,
@@ -100,7 +100,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         help="seeds of a mix to choose from (default: the study's)",
     )
     further.add_argument(
-        "--worth", type=float, default=0.1, metavar="POINTS", help="points that a training has to bring (default: 0.1)"
+        "--worth", type=float, default=0.1, metavar="POINTS", help="points that a training must gain (default: 0.1)"
     )
     further.add_argument(
         "--hours-per-training", type=float, metavar="H", help="GPU hours (default: by the study's run records)"
@@ -111,7 +111,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
     further.add_argument("--point-worth", type=float, metavar="MONEY", help="what a point is worth, instead of --worth")
     further.add_argument(
-        "--budget", type=float, metavar="B", help="the most to spend: money, else GPU hours, else trainings"
+        "--budget", type=float, metavar="B", help="the most to spend, in money, else GPU hours, else trainings"
     )
     further.add_argument("--yaml", type=Path, metavar="FILE", help="write the mixes to paste into a study file")
     arguments.add_argument("--seed", type=int, default=42, help="seed of the draws (default: 42)")
@@ -166,7 +166,7 @@ def of_study(options: argparse.Namespace) -> Question:
     from posologie.surface.study_runs import objective_of, study_runs
 
     if options.ratios or options.metrics or options.metric or options.floor:
-        raise InputError("--ratios, --metrics, --metric, --floor: not beside --configfile, whose study has its own")
+        raise InputError("--ratios, --metrics, --metric, --floor: not with --configfile, whose study has its own")
     study = load_study(options.configfile)
     spec, results = surface_spec(study), results_of(study)
     settings, every = spec.surface, list(study_runs(str(results), spec))
@@ -214,7 +214,7 @@ def _chosen(option: str, name: str | None, names: Collection[str]) -> str:
     if name is None and len(names) == 1:
         return next(iter(names))
     if name is None or name not in names:
-        raise InputError(f"{option} {name or ''}: choose one of {', '.join(names)}")
+        raise InputError(f"{option}{'' if name is None else f' {name}'}: choose one of {', '.join(names)}")
     return name
 
 
@@ -277,7 +277,7 @@ def _allowed(
         nearest = int(np.argmax(lowest))
         mix = dict(zip(question.runs.components, map(float, candidates.shares[nearest]), strict=True))
         raise InputError(
-            f"{', '.join(question.floors)}: no mix keeps the floor with a chance of {options.floor_probability:g};"
+            f"{', '.join(question.floors)}: no mix reaches the floor with a chance of {options.floor_probability:g};"
             f" {mix_text(mix)} does with {lowest[nearest]:.2g}"
         )
     return constrained.allowed
@@ -323,7 +323,7 @@ def proposals_table(components: Sequence[str], proposed: Prescription, names: Se
             f"{100 * proposal.changes:.0f} %",
             f"{proposal.regret:.2f}",
             f"{100 * proposal.region:.0f} %",
-            {"decision": "improves the choice", "interior": "tells whether the surface fits"}[proposal.reason],
+            {"decision": "improves the choice", "interior": "shows whether the surface fits"}[proposal.reason],
         )
     return table
 

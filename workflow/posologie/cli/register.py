@@ -1,11 +1,11 @@
-"""Fix contrasts, margin and primary measure before the first training, and say later which verdicts were registered.
+"""Fix contrasts, margin and primary measure before the first training, and show later which verdicts were registered.
 
   posologie register --configfile config/demo.yaml
   posologie register --configfile config/demo.yaml --check
 
 The first writes results/{study}/registration.json: the resolved sections `statistics` and `surface`, mixes, suites and
-seeds, the date and a checksum to publish. It refuses where anything is trained. --check says what was changed
-afterwards, what was trained before, and for each verdict of the table of contrasts whether it was registered.
+seeds, the date and a checksum to publish. It refuses if anything is trained. --check says what was changed afterwards,
+what was trained before, and for each verdict of the table of contrasts whether it was registered.
 """
 
 import argparse

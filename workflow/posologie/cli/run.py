@@ -1,11 +1,10 @@
 """Run a study: print the snakemake command that does it, then start it.
 
-posologie run --profile slurm
-posologie run --profile slurm --dry-run mixes
-posologie run --cores 4 --configfile config/own.yaml -- --quiet rules
+posologie run --profile slurm posologie run --profile slurm --dry-run mixes posologie run --cores 4 --configfile
+config/own.yaml -- --quiet rules
 
-The names of profiles are those of the folders in profiles/; where this folder holds no workflow, those of the installed
-package are used. Whatever follows -- goes to Snakemake as it is.
+Profiles are named after the folders in profiles/; if this folder holds no workflow, those of the installed package are
+used. Everything after -- is passed to Snakemake unchanged.
 """
 
 import argparse
@@ -26,7 +25,7 @@ _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefi
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
     arguments.add_argument("--profile", metavar="NAME", help="where jobs run: demo, local-gpu, slurm, or your own")
-    arguments.add_argument("--cores", metavar="N", help="run on this machine, on so many cores (`all`: on all)")
+    arguments.add_argument("--cores", metavar="N", help="run on this machine, on this many cores (`all`: on all)")
     arguments.add_argument("--configfile", metavar="FILE", help="the study file (default: config/config.yaml)")
     arguments.add_argument("-n", "--dry-run", action="store_true", help="list the jobs, run nothing")
     arguments.add_argument("snakemake", nargs="*", metavar="TARGET", help="such as mixes (default: the report)")

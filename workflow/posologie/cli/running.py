@@ -109,13 +109,13 @@ def reason_in(logs: Iterable[str | Path]) -> str:
             lines += [line.strip() for line in Path(file).read_text(encoding="utf-8", errors="replace").splitlines()]
     lines = [line for line in lines if line]
     errors = [line for line in lines if re.search(r"error\b", line, flags=re.IGNORECASE)]
-    return (errors or lines or ["failed without a word"])[-1]
+    return (errors or lines or ["failed without a message"])[-1]
 
 
 def last_problem(work: Path) -> str:
     """Return the error with which the newest log below `work` ends, if one does, and the log.
 
-    A job that is run again begins its log anew, so that an error stands only as long as nothing has mended it.
+    A job that is run again starts a new log, so an error stays only as long as nothing has fixed it.
     """
     logs: list[tuple[float, Path]] = []
     for file in (work / "logs").rglob("*.log"):

@@ -49,7 +49,7 @@ def _own(study: Study, artifact: Artifact, seal: Seal, accepted: Mapping[str, li
     try:
         code = digest(sealed.module)
     except ModuleNotFoundError:
-        return f"code: there is no {sealed.module} any more"
+        return f"code: {sealed.module} no longer exists"
     return None if same_code(sealed.module, sealed.code, code, accepted) else f"code of {sealed.module}"
 
 
@@ -75,7 +75,7 @@ def _training(study: Study, name: str) -> Spec | None:
 
 
 def _prediction(study: Study, model: str, suite: str) -> Spec | None:
-    """Return the spec of a model's answers; None for a merged model, whose mixes its inputs tell of."""
+    """Return the spec of a model's answers; None for a merged model, whose mixes are named by its inputs."""
     if model not in plan.models(study):
         return None
     bundle = next(name for name, suites in plan.bundles(study).items() if suite in suites)

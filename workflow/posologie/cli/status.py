@@ -1,11 +1,11 @@
-"""Say what of a study is done, stale, running and missing, and how long it still takes.
+"""Show which files of a study are done, stale, running and missing, and how much time is left.
 
-Done is what is there; stale is what the study file or the code has left behind since; running and stopped come from
-the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
-reason, and, where it waits for ever, the command that helps; jobs alike are one row. The error of the newest log
-that ends with one is shown as the last problem. The time left is that of the jobs one after another:
-missing ones are taken to last as long as the finished ones of their stage. Artifacts that an edit of the study file
-has left without a use, such as those of a mix that was removed, are named; nothing deletes them.
+Done means present; stale means out of date with the study file or the code; running and stopped come from the progress
+files below work/, for local and SLURM jobs alike. For each job of this folder in SLURM's queue, the state, the reason
+and, if it would wait for ever, the command that helps are shown; similar jobs share a row. The error of the newest log
+that ends with one is shown as the last problem. The time left assumes that jobs run one after another, and that missing
+ones take as long as the finished ones of their stage. Artifacts that the study file no longer uses, such as those of a
+mix that was removed, are named; nothing deletes them.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def _is_wanted(job: Job, missing: Sequence[Artifact]) -> bool:
 
 
 def _seconds_left(everything: Sequence[Artifact], jobs: Sequence[Job]) -> float | None:
-    """Return how long the missing trainings and predictions take, one after another; None where nothing tells."""
+    """Return how long the missing trainings and predictions take, one after another; None if unknown."""
     total = 0.0
     for stage, kind in (("adapters", "training/"), ("predictions", "prediction/")):
         here = [artifact for artifact in everything if artifact.stage == stage]
@@ -167,11 +167,11 @@ def _shown(state: dict[str, Any]) -> RenderableType:
             spent.add_row(account["asker"], *counts, _money(account["money"]), *wasted)
         parts += [Text(""), spent]
     if state["queue_unknown"]:
-        parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]
+        parts += [Text(""), Text(f"SLURM could not be asked: {state['queue_unknown']}", style="yellow")]
     if unused := state["left_over"]:
         named = ", ".join(unused[:_MISSING_SHOWN]) + (" …" if len(unused) > _MISSING_SHOWN else "")
         counted = "1 file" if len(unused) == 1 else f"{len(unused):,} files"
-        parts += [Text(""), Text(f"Of the artifacts that are there, the study no longer makes {counted}: {named}")]
+        parts += [Text(""), Text(f"The study no longer uses {counted} that exist: {named}")]
     if state["problem"]:
         parts += [Text(""), Text(f"Last problem: {state['problem']}", style="red", no_wrap=True, overflow="ellipsis")]
     parts += [Text(""), Text(_verdict(state))]
@@ -201,8 +201,8 @@ def _verdict(state: dict[str, Any]) -> str:
     if state["stale"] and not any(stage["missing"] for stage in state["stages"] if not stage["optional"]):
         name, reason = next(iter(state["stale"].items()))
         return (
-            f"{len(state['stale'])} finished files are not what the study file and the code ask for now, first {name} "
-            f"({reason}). The next run makes them again; snakemake -n -q rules lists its jobs."
+            f"{len(state['stale'])} finished files do not match the study file and the code, first {name} "
+            f"({reason}). The next run rebuilds them; snakemake -n -q rules lists its jobs."
         )
     if stuck := _stuck(state):
         return (
@@ -211,8 +211,9 @@ def _verdict(state: dict[str, Any]) -> str:
         )
     if any(job["state"] == "stopped" for job in state["jobs"]):
         return (
-            "A job stopped before it was done; start Snakemake again with the same command, and it goes on from there."
+            "A job stopped before it was done; start Snakemake again with the same command, and it continues from"
+            " there."
         )
     if state["seconds_left"] is None:
-        return "How long it takes is not known before the first training and prediction are done."
+        return "The time left is not known until the first training and prediction are done."
     return f"About {duration(state['seconds_left'])} of training and prediction left, one job after another."

@@ -1,16 +1,16 @@
-"""Fit the score as a function of the dose to runs that others made, without a study.
+"""Fit the score as a function of the dose to runs made elsewhere, without a study.
 
   posologie surface --ratios ratios.csv --metrics metrics.csv --metric accuracy
   posologie surface --ratios … --metrics … --metric loss_en=0.7 loss_fr=0.3 --lower loss_en loss_fr --figure s.svg
 
-ratios.csv has a row for each run and a column for each component, whose shares sum to 1; metrics.csv a row for each
-run and a column for each metric; METRIC_se is its standard error. The first column names the runs if it is called run,
+ratios.csv has a row for each run and a column for each component, whose shares sum to 1; metrics.csv a row for each run
+and a column for each metric; METRIC_se is its standard error. The first column names the runs if it is called run,
 index, name, mix or id. Rows with equal shares are repeated runs of a mix. --items has scores by item (columns run,
 item, score and, if any, group).
 
-Models are compared by predicting each mix from the others. The command says where none is better than the mean. With
---proxy-ratios and --proxy-metrics, runs of a cheaper kind are a second fidelity, weighted by how far they agree with
-the trained ones. The next mixes worth training come last; `posologie prescribe` knows bounds, floors and prices too.
+Models are compared by predicting each mix from the others. The command says so if none is better than the mean. With
+--proxy-ratios and --proxy-metrics, runs of a cheaper kind are a second fidelity, weighted by how well they agree with
+the trained ones. The next mixes worth training come last; `posologie prescribe` also handles bounds, floors and prices.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     runs.add_argument("--ratios", type=Path, required=True, metavar="CSV", help="shares of the components in each run")
     runs.add_argument("--metrics", type=Path, required=True, metavar="CSV", help="scores of each run")
     runs.add_argument(
-        "--metric", nargs="+", default=[], metavar="NAME[=WEIGHT]", help="what is to be raised; several are summed"
+        "--metric", nargs="+", default=[], metavar="NAME[=WEIGHT]", help="what to maximise; several are summed"
     )
     runs.add_argument("--lower", nargs="*", metavar="NAME", help="metrics where lower is better (no name: all)")
     runs.add_argument("--items", type=Path, metavar="CSV", help="scores by item, of one metric")
@@ -59,7 +59,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     choice.add_argument("--model", choices=list(_FORMS), help="model (default: chosen by left-out mixes)")
     choice.add_argument("--at", nargs="+", default=[], metavar="NAME=SHARE", help="predict this mix")
     choice.add_argument("--size", type=float, metavar="N", help="items of predicted mixes (default: the largest size)")
-    choice.add_argument("--mixes", type=int, default=4, metavar="N", help="next mixes to propose, at most (default: 4)")
+    choice.add_argument("--mixes", type=int, default=4, metavar="N", help="most mixes to propose (default: 4)")
     choice.add_argument("--table", type=Path, metavar="CSV", help="write models, runs and predictions")
     choice.add_argument("--figure", type=Path, metavar="SVG", help="draw left-out predictions and traces")
 
@@ -138,7 +138,7 @@ def _next_rows(runs: Runs, proposed: Prescription, names: Sequence[str], region:
         {
             **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": _mix(runs, proposal.shares),
             "size": region.candidates.size, "value": proposal.gain,
-            "note": "tells whether the surface fits" if proposal.reason == "interior"
+            "note": "shows whether the surface fits" if proposal.reason == "interior"
             else "points it is expected to add",
         }
         for name, proposal in zip(names, proposed.proposals, strict=True)
@@ -190,15 +190,18 @@ def parse_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> 
         return None
     shares = dict.fromkeys(components, 0.0)
     for text in texts:
-        name, _, value = text.rpartition("=")
+        name, separator, value = text.rpartition("=")
+        if not separator:
+            raise InputError(f"{text}: expected NAME=SHARE")
         if name not in shares:
             raise InputError(f"{text}: {unknown.format(name=name)} {', '.join(components)}")
         try:
             shares[name] = float(value)
         except ValueError:
             raise InputError(f"{text}: expected NAME=SHARE") from None
-    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) < 0:
-        raise InputError(f"{' '.join(texts)}: shares sum to {sum(shares.values()):g}; expected 1, and none below 0")
+    total = sum(shares.values())
+    if not np.isclose(total, 1, rtol=0, atol=1e-6) or min(shares.values()) < 0:
+        raise InputError(f"{' '.join(texts)}: shares sum to {total:g}; expected 1, and none below 0")
     return np.array(list(shares.values()))
 
 

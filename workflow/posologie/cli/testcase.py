@@ -2,8 +2,8 @@
 
   posologie testcase 338b080a7ade361311d5 NAT/seed-1 --results results/demo --output case.json
 
-ITEM is an item's id or the beginning of one; MODEL a model of the study, or its mix where that is enough.
-The file holds the item's text and the model's answers: look at it before you send it to anyone.
+ITEM is an item's id or the beginning of one; MODEL a model of the study, or its mix if that is unambiguous. The file
+holds the item's text and the model's answers: look at it before you send it to anyone.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Check every seal of a study: whether files are as they were made, and made of what lies there now.
+"""Check every seal of a study: whether files are unchanged since they were made, and their inputs too.
 
   posologie verify --results results/demo
   posologie verify --results results/demo --fix
   posologie verify --results demo-crate
 
-A file is *altered* when its bytes differ from its seal, *outdated* when an input has another content now than when it
-was read, and *not sealed* when nothing says what made it. Snakemake makes all three again. --fix moves altered files
-aside, to `set-aside/` below the study's folder, so that a change by hand is not lost. Of an archived study
-(`posologie package`) every file and seal is checked against the others, without what was left out of it.
+A file is *altered* when its bytes differ from its seal, *outdated* when an input has changed since it was read, and
+*not sealed* when nothing says what made it. Snakemake rebuilds all three. --fix moves altered files aside, to
+`set-aside/` below the study's folder, so a change by hand is not lost. In an archived study (`posologie package`)
+every file and seal is checked against the others, except for what was left out of it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `verify`."""
     add_results(arguments)
     arguments.add_argument(
-        "--fix", action="store_true", help="move altered files aside, so that Snakemake makes them again"
+        "--fix", action="store_true", help="move altered files aside, so that Snakemake rebuilds them"
     )
 
 
@@ -48,8 +48,10 @@ def answer(options: argparse.Namespace) -> int:
     root = results_folder(options.results)
     packed = is_crate(root)
     if packed and options.fix:
-        raise InputError(f"--fix: {root} is an archived study, whose files nothing makes again; take a fresh copy")
+        raise InputError(f"--fix: {root} is an archived study, whose files cannot be rebuilt; take a fresh copy")
     seals = packed_seals(root) if packed else list(seals_below(root))
+    if not seals:
+        raise InputError(f"--results {root}: no seals in it; expected the results of a study, or an archive of them")
     faults = list(faults_of_crate(root, seals) if packed else faults_of(root, seals))
     moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if options.fix else []
     if options.json:
@@ -64,7 +66,7 @@ def answer(options: argparse.Namespace) -> int:
     summary = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     absent = sum(not any(path.is_file() for path in seal.files()) for seal in seals) if packed else 0
     left_out = f" {absent} artifacts are not in the archive; their seals were compared." if absent else ""
-    out.print(f"{len(seals)} seals: {summary or 'everything is as it was made'}.{left_out}", markup=False)
+    out.print(f"{len(seals)} seals: {summary or 'everything is unchanged since it was made'}.{left_out}", markup=False)
     return 1 if faults else 0
 
 
@@ -120,7 +122,7 @@ def faults_of_crate(root: Path, seals: list[Seal]) -> Iterator[Fault]:
         for name, expected in seal.inputs.items():
             if sealed.get(name, expected) != expected:
                 artifact = seal.path.as_posix().removesuffix(SUFFIX)
-                yield Fault(artifact, "outdated", f"it was made of another {name} than the one that is sealed")
+                yield Fault(artifact, "outdated", f"it was made from a different {name} than the one that is sealed")
     yield from _unsealed(root, {*sealed, *packed})
 
 
@@ -137,9 +139,9 @@ def _unsealed(root: Path, sealed: Collection[str]) -> Iterator[Fault]:
 
 
 def _is_loose(root: Path, path: Path) -> bool:
-    """Whether a file belongs to an artifact without being declared: the pages of the item browser, merged weights."""
+    """Whether a file belongs to an artifact without being declared: merged weights."""
     inside = path.relative_to(root).parts
-    return path.name.startswith(".") or inside[:2] == ("report", "items") or inside[0] in ("merged", "pushed")
+    return path.name.startswith(".") or inside[0] in ("merged", "pushed")
 
 
 def _set_aside(root: Path, path: Path) -> str:

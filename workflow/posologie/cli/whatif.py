@@ -2,10 +2,9 @@
 
   posologie whatif --configfile config/demo.yaml --suite mcqa native=0.3 synthetic=0.7
 
-The label probabilities of the models of single components are averaged by the shares. The error of the same prediction
-for blends that were trained stands beside it, and that of weights which are wrong on purpose. Where those predict as
-well, the command says so and predicts nothing (exit code 1). Items are choice questions with one right answer, as
-asked first.
+The label probabilities of the models of single components are averaged by the shares. Beside it are the errors of the
+same prediction for blends that were trained, and of deliberately wrong weights. If those predict as well, the command
+says so and predicts nothing (exit code 1). Items are choice questions with one right answer, in their original order.
 """
 
 import argparse
@@ -41,7 +40,9 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     add_results(arguments, "that of the study file")
     arguments.add_argument("--suite", help="the suite that is predicted (default: the only one)")
     arguments.add_argument("--backbone", help="the backbone (default: the only one)")
-    arguments.add_argument("shares", nargs="*", metavar="COMPONENT=SHARE", help="the mix; none for the check alone")
+    arguments.add_argument(
+        "shares", nargs="*", metavar="COMPONENT=SHARE", help="the mix; leave it out for the check alone"
+    )
 
 
 def answer(options: argparse.Namespace) -> int:
@@ -60,8 +61,10 @@ def answer(options: argparse.Namespace) -> int:
     probabilities, gold, groups = _stacked(folder, mixes)
     shares = np.array([[blends[mix].get(name, 0.0) for name in names] for mix in mixes])
     components = probabilities[[list(mixes).index(alone[name]) for name in names]]
-    checked = check(list(mixes), components, probabilities, shares, gold, groups, names)
-    new_mix = parse_mix(options.shares, names, "no model of the component '{name}' alone; there are")
+    checked = check(
+        list(mixes), components, probabilities, shares=shares, gold=gold, groups=groups, component_names=names
+    )
+    new_mix = parse_mix(options.shares, names, "no model of the component '{name}' alone; available:")
     value = None if new_mix is None or checked.refused else predicted_score(checked, components, new_mix, gold)
     if options.json:
         print_json(
@@ -146,6 +149,6 @@ def _print(checked: Check, value: tuple[float, float, float] | None) -> None:
     if value is not None:
         out.print(
             f"Right answers: {100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}], the interval by the "
-            f"errors on {len(checked.blends)} trained blends; items and seeds of another draw are not in it.",
+            f"errors on {len(checked.blends)} trained blends; it does not cover another draw of items and seeds.",
             markup=False,
         )

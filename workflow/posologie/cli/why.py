@@ -1,9 +1,9 @@
-"""Say why a file would be made again: the spec, module of the code, or input that changed since it was made.
+"""Say why a file would be rebuilt: the spec, code module or input that changed since it was made.
 
   posologie why results/demo/adapters/tiny/NAT/seed-1/adapter_model.safetensors
 
-A dry run of Snakemake decides; nothing is run. Where the file only follows from others that are made again, the jobs
-that it all begins with are shown, each with its own reason.
+A dry run of Snakemake decides; nothing is run. If the file is rebuilt only because others are, the jobs where the chain
+begins are shown, each with its own reason.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def answer(options: argparse.Namespace) -> int:
         return 0
     out = console()
     if not planned:
-        out.print(f"{file} is as the study and the code plan it: nothing makes it again.", markup=False)
+        out.print(f"{file} is as the study and the code plan it: nothing rebuilds it.", markup=False)
         return 0
     out.print(f"{file}: {len(planned)} {'job' if len(planned) == 1 else 'jobs'} would run, because of", markup=False)
     for cause in causes:
@@ -71,23 +71,23 @@ def causes_of(planned: Sequence[Job], file: str, work: Path) -> list[Cause]:
         work: the study's work folder.
     """
     made_by = {output: job for job in planned for output in job.outputs}
-    found: dict[tuple[str, str], list[str]] = {}
+    causes: dict[tuple[str, str], list[str]] = {}
     for job in _behind(made_by, file):
         for why in reasons_of(job, work):
             named = ", ".join(f"{name}={value}" for name, value in job.wildcards.items())
-            found.setdefault((job.rule, why), []).append(named)
-    return [Cause(rule, why, sorted(filter(None, named))) for (rule, why), named in found.items()]
+            causes.setdefault((job.rule, why), []).append(named)
+    return [Cause(rule, why, sorted(filter(None, named))) for (rule, why), named in causes.items()]
 
 
 def _behind(made_by: Mapping[str, Job], file: str) -> Iterator[Job]:
     """Yield the planned jobs that a file is made by, from the first in the data flow to the last."""
-    seen: set[str] = set()
+    visited: set[str] = set()
 
     def visit(path: str) -> Iterator[Job]:
         job = made_by.get(path)
-        if job is None or job.outputs[0] in seen:
+        if job is None or job.outputs[0] in visited:
             return
-        seen.add(job.outputs[0])
+        visited.add(job.outputs[0])
         for read in job.inputs:
             yield from visit(read)
         yield job
@@ -100,7 +100,7 @@ def reasons_of(job: Job, work: Path) -> list[str]:
     reasons = []
     for part in job.reason.split("; "):
         if part.startswith(_MISSING):
-            reasons.append("not made yet, or gone")
+            reasons.append("not made yet, or deleted")
         elif part == _CODE:
             reasons.append(_changed_code(job, work))
         elif part and not part.startswith((_FOLLOWS, _SEALED_CODE)):
@@ -118,7 +118,7 @@ def _changed_code(job: Job, work: Path) -> str:
     try:
         now = module_digests(module)
     except ModuleNotFoundError:
-        return f"code: there is no {module} any more"
+        return f"code: {module} no longer exists"
     if then is None:
         return f"code of {module}; which of its {len(now)} modules is not recorded in {work}/code"
     changes = {
@@ -127,7 +127,7 @@ def _changed_code(job: Job, work: Path) -> str:
         "gone": [name for name in then if name not in now],
     }
     changed = "; ".join(f"{', '.join(names)} {what}" for what, names in changes.items() if names)
-    return f"code of {module}: {changed or 'how it is put together'}"
+    return f"code of {module}: {changed or 'its composition'}"
 
 
 def _named(cause: Cause) -> str:

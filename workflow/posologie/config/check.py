@@ -70,7 +70,7 @@ def _check_files(key: str, files: Iterable[str]) -> None:
         except ValueError as error:
             raise InputError(f"{key}: the file '{file}': expected {error}") from None
         if not Path(file).exists():
-            raise InputError(f"{key}: the file '{file}' is a symbolic link that leads to no file")
+            raise InputError(f"{key}: the file '{file}' is a symbolic link to a missing file")
 
 
 def _check_folders(study: Study) -> None:
@@ -133,7 +133,7 @@ def _check_splits_apart(name: str, source: Source) -> None:
         if files in split_of and not is_told_apart:
             raise InputError(
                 f"sources.{name}.files: {split} and {split_of[files]} are the same files, {', '.join(files)}; expected "
-                "files of their own, or a form that tells the splits apart"
+                "files of their own, or a form that distinguishes the splits"
             )
         split_of[files] = split
 
@@ -228,8 +228,8 @@ def _check_suites(study: Study) -> None:
                 raise unknown(f"{key}.split", benchmark.split, study.sources[benchmark.source].splits)
             if study.sources[benchmark.source].compared:
                 raise InputError(
-                    f"{key}.source = '{benchmark.source}': a source with compared: true is not tested; take out the "
-                    "setting or the benchmark"
+                    f"{key}.source = '{benchmark.source}': a source with compared: true is not tested; remove "
+                    "the setting or the benchmark"
                 )
     quality = study.screening.quality
     if quality is not None and quality.judge not in study.judges:
@@ -271,14 +271,14 @@ def _check_mixes(study: Study) -> None:
     known = study.components or DEFAULT
     places = {mix: f"sweeps.{name}" for name, sweep in study.sweeps.items() for mix in doses(name, sweep)}
     for name, mix in study.mixes.items():
-        for part in (mix.shares or {}).keys() | (mix.counts or {}).keys():
+        for ingredient in (mix.shares or {}).keys() | (mix.counts or {}).keys():
             key = places.get(name, f"mixes.{name}.{'shares' if mix.shares else 'counts'}")
-            if part in drawn or part in trainable:
+            if ingredient in drawn or ingredient in trainable:
                 continue
-            if part in known and part not in study.sources:
-                raise InputError(f"{key} = '{part}': no source of this component has a train split to be drawn from")
+            if ingredient in known and ingredient not in study.sources:
+                raise InputError(f"{key} = '{ingredient}': no source of this component has a train split to draw from")
             possible = [name for name in known if name in drawn] + sorted(trainable)
-            raise misspelt(key, part, "component or source with a train split", possible)
+            raise misspelt(key, ingredient, "component or source with a train split", possible)
         if name == "base":
             raise InputError("mixes.base: 'base' names the model without adapter; expected another name")
 
@@ -343,7 +343,7 @@ def _check_surface(study: Study) -> None:
         highest = sum(bounds[name][1] if name in bounds else 1.0 for name in known)
         if bounds and (lowest > 1 + 1e-9 or highest < 1 - 1e-9):
             what = f"lowest shares sum to {lowest:g}" if lowest > 1 else f"highest shares sum to {highest:g}"
-            raise InputError(f"{key}: the {what}, so that no mix keeps them")
+            raise InputError(f"{key}: the {what}, so no mix satisfies them")
 
 
 def _check_proxies(study: Study) -> None:
@@ -368,7 +368,7 @@ def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:
         raise unknown(f"{key}.in_place_of", place, known or ["the models of a mix"])
     model = known[place]
     if model.published != name:
-        raise InputError(f"{key}.in_place_of = '{place}': published_models.{model.published} takes it already")
+        raise InputError(f"{key}.in_place_of = '{place}': published_models.{model.published} already takes it")
     if published.adapter_on not in (None, model.backbone):
         raise InputError(f"{key}.adapter_on = '{published.adapter_on}': expected {model.backbone}, as in in_place_of")
     if published.mix not in (None, model.mix):

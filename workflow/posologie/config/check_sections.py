@@ -37,7 +37,7 @@ def check_components(study: Study) -> None:
             raise InputError(f"{key}: '{name}' names {meaning} in the tables; choose another name")
         own = [source for source, other in study.sources.items() if other.provenance == name]
         if not own:
-            raise InputError(f"{key}: no source has this component; name it in a source, or take it out")
+            raise InputError(f"{key}: no source has this component; name it in a source, or remove it")
         if name in study.sources and own != [name]:
             raise InputError(
                 f"{key}: a source is called '{name}' too, and is not all of the component, so that a share of '{name}' "
@@ -88,8 +88,8 @@ def check_published(study: Study) -> None:
         decodings = _metric(f"{file}: {key}.metric", comparison.metric)
         if comparison.decoding not in decodings:
             raise InputError(
-                f"published.file: {file}: {key}.decoding = '{comparison.decoding}': '{comparison.metric}' scores no "
-                f"such answers; choose {' or '.join(decodings)}"
+                f"published.file: {file}: {key}.decoding = '{comparison.decoding}': '{comparison.metric}' does not "
+                f"score such answers; choose {' or '.join(decodings)}"
             )
     for ratings, values in published.agreement.items():
         for rater in values:
@@ -127,7 +127,9 @@ def check_served(study: Study, key: str, served: Served) -> None:
         )
     for name, suite in study.suites.items():
         if suite.protocol == "published":
-            raise InputError(f"suites.{name}.protocol = 'published': its masks need a local model, and {key} is none")
+            raise InputError(
+                f"suites.{name}.protocol = 'published': its masks need a local model, and {key} is not one"
+            )
 
 
 def check_local_model(study: Study, key: str, name: str) -> None:
@@ -198,7 +200,8 @@ def _check_measured(study: Study, key: str, measured: Measured, kind: Kind | Non
         raise InputError(f"{key}.metric = '{name}': not a metric of {kind} questions; choose one of {fitting}")
     if decoding not in entry.decodings:
         raise InputError(
-            f"{key}.decoding = '{decoding}': '{name}' scores no such answers; choose {' or '.join(entry.decodings)}"
+            f"{key}.decoding = '{decoding}': '{name}' does not score such answers; choose"
+            f" {' or '.join(entry.decodings)}"
         )
     suites = _suites_of_kind(study, suites, entry.kind)
     if not suites:

@@ -34,7 +34,9 @@ def _check_seeds(study: Study) -> None:
             raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)
         if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
             seeds = list(study.training.further_seeds[mix])
-            raise InputError(f"training.further_seeds.{mix} = {seeds}: expected seeds beside training.seeds, each once")
+            raise InputError(
+                f"training.further_seeds.{mix} = {seeds}: expected seeds that are not in training.seeds, each once"
+            )
 
 
 def _check_objective(study: Study) -> None:

@@ -44,12 +44,12 @@ def validation_components(study: Study) -> tuple[str, ...]:
 def blend(study: Study, mix: str) -> dict[str, float]:
     """Return the share of each component in a mix, as configured, in the order of the components; they sum to 1."""
     described = study.mixes[mix]
-    parts = lowest_terms(described.shares or described.counts or {})
+    amounts = lowest_terms(described.shares or described.counts or {})
     known = components(study)
     shares: dict[str, float] = {}
-    for part, amount in parts.items():
-        component = part if part in known else study.sources[part].provenance
-        shares[component] = shares.get(component, 0) + amount / sum(parts.values())
+    for ingredient, amount in amounts.items():
+        component = ingredient if ingredient in known else study.sources[ingredient].provenance
+        shares[component] = shares.get(component, 0) + amount / sum(amounts.values())
     return {name: shares[name] for name in known if name in shares}
 
 
@@ -86,7 +86,7 @@ def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")
 def repeated_mixes(study: Study) -> dict[str, dict[str, int]]:
     """Return how often items stand in each mix that repeats some, by component or source."""
     repeats = {
-        mix: {part: count for part, count in described.epochs.items() if count > 1}
+        mix: {ingredient: count for ingredient, count in described.epochs.items() if count > 1}
         for mix, described in study.mixes.items()
     }
     return {mix: epochs for mix, epochs in repeats.items() if epochs}

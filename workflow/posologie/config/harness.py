@@ -31,7 +31,7 @@ def with_harness_tasks(study: Study) -> Study:
         imported = _sources_of(name, suite, study)
         taken = sorted(imported.keys() & sources.keys())
         if taken:
-            raise InputError(f"suites.{name}.lm_eval: makes a source '{taken[0]}', which is already there; rename one")
+            raise InputError(f"suites.{name}.lm_eval: makes a source '{taken[0]}', which already exists; rename one")
         sources |= {source: described for source, (_, described) in imported.items()}
         benchmarks = {
             task.name: Benchmark(source=source, tasks=("mcqu",) if task.output == CHOICE else ("oeq",))
@@ -106,7 +106,7 @@ def _data(task: Task, suite: StudySuite) -> tuple[dict[str, str], tuple[str, ...
     if named is not None and suite.path is None:
         return _named_files(task, named)
     if data in BUILDERS and suite.path is None:
-        raise InputError(f"dataset_path {data} without data_files; say where the data are with path")
+        raise InputError(f"dataset_path {data} without data_files; name their folder with path")
     folder = task.file.parent / data
     if suite.path is None and (folder.is_dir() or Path(data).is_dir()):
         where = {"path": (folder if folder.is_dir() else Path(data)).as_posix()}
@@ -132,7 +132,7 @@ def _named_files(task: Task, named: Any) -> tuple[dict[str, str], tuple[str, ...
         named = named[task.split]
     files = [str(file) for file in named] if isinstance(named, list) else [str(named)]
     if any("://" in file for file in files):
-        raise InputError("dataset_kwargs.data_files: an address; download the files and say where with path")
+        raise InputError("dataset_kwargs.data_files: an address; download the files and name their folder with path")
     if task.keys["dataset_path"] not in BUILDERS:
         return {"hub": str(task.keys["dataset_path"])}, tuple(files)
     beside = task.file.parent

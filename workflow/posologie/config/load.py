@@ -131,7 +131,7 @@ def with_sweeps(study: Study) -> Study:
         curves[name] = doses(name, sweep)
         for mix, drawn in expand_sweeps({name: sweep}).items():
             if mix in mixes:
-                raise InputError(f"sweeps.{name}: makes a mix '{mix}', which is already there; expected another name")
+                raise InputError(f"sweeps.{name}: makes a mix '{mix}', which already exists; expected another name")
             mixes[mix] = drawn
     statistics = study.statistics.model_copy(update={"sweeps": curves})
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
@@ -192,7 +192,7 @@ class _Loader(yaml.SafeLoader):
         for name in (name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"):
             key = self.construct_object(name, deep=True)  # type: ignore[no-untyped-call]
             if key in keys:
-                raise InputError(f"line {name.start_mark.line + 1}: key '{key}' is given twice")
+                raise InputError(f"line {name.start_mark.line + 1}: key '{key}' occurs twice")
             keys.append(key)
         return super().construct_mapping(node, deep)
 
@@ -200,6 +200,8 @@ class _Loader(yaml.SafeLoader):
 def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if not path.exists() and not path.is_symlink():
         raise InputError(f"{path}: no such study file; name another, or write one with posologie new-study")
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected a study file")
     text = read_text(path)
     if path.resolve() in above:
         raise InputError(f"{path}: extends itself")
@@ -210,7 +212,8 @@ def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}, {error}") from error
     if not isinstance(document, dict):
-        raise InputError(f"{path}: expected a map of sections, found {type(document).__name__}")
+        found = "an empty file" if document is None else type(document).__name__
+        raise InputError(f"{path}: expected a map of sections, found {found}")
     document = _renamed(document)
     parent = document.pop("extends", None)
     if parent is None:

@@ -101,7 +101,7 @@ def merged_models(study: Study) -> dict[str, Proxy]:
             of = {single[component]: share for component, share in shares.items()}
             for seed in study.training.seeds:
                 key = f"{backbone}/{name}/seed-{seed}"
-                proxies[key] = Proxy(key, backbone, name, seed, shares, of, trained_mix)
+                proxies[key] = Proxy(key, backbone, name, seed=seed, shares=shares, of=of, stands_for=trained_mix)
     return proxies
 
 

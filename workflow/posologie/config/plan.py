@@ -135,8 +135,10 @@ def mix_sources(study: Study, mix: str) -> list[str]:
     described = study.mixes[mix]
     if described.size == "smallest":
         return trained_sources(study)
-    parts = (described.shares or {}).keys() | (described.counts or {}).keys()
-    return [name for name in trained_sources(study) if name in parts or study.sources[name].provenance in parts]
+    ingredients = (described.shares or {}).keys() | (described.counts or {}).keys()
+    return [
+        name for name in trained_sources(study) if name in ingredients or study.sources[name].provenance in ingredients
+    ]
 
 
 def validation_sources(study: Study) -> list[str]:
@@ -159,8 +161,6 @@ def earlier_sources(study: Study, source: str) -> list[str]:
 
 def compared_shards(study: Study) -> list[tuple[str, Split]]:
     """Return the source and split of every shard that is only compared."""
-    if study.screening.mode == "off":
-        return []
     return [(name, split) for name, source in study.sources.items() if source.compared for split in source.splits]
 
 
@@ -302,7 +302,7 @@ def size(study: Study, mix: str) -> str:
 
 
 def has_attribution(study: Study) -> bool:
-    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    """Say whether the mixes determine what each component adds: all coalitions, or a design for a linear surface."""
     sizes = {mix: size(study, mix) for mix in study.mixes}
     blends = least_repeated({mix: blend(study, mix) for mix in study.mixes}, sizes, repeated_mixes(study))
     return has_all_coalitions(blends) or bool(linear_design(blends, sizes))

@@ -55,7 +55,7 @@ def _without_language(schema: dict[str, Any]) -> None:
 
 
 def with_options(manual: str) -> str:
-    """Return the manual with its generated part made anew.
+    """Return the manual with its generated part renewed.
 
     Raises:
         ValueError: if the marks of that part are missing.

@@ -56,7 +56,7 @@ class StudySuite(Suite):
         if bool(self.benchmarks) == (self.lm_eval is not None):
             raise ValueError("exactly one of benchmarks and lm_eval")
         if self.lm_eval is None and (self.component or self.path or self.files):
-            raise ValueError("component, path and files only beside lm_eval")
+            raise ValueError("component, path and files only with lm_eval")
         return self
 
 
@@ -290,13 +290,13 @@ class Study(Spec):
             strange = [name for name in ("mixes", "sweeps", "published_models") if getattr(self, name)]
             if strange or self.judging.kits or self.judging.chosen or self.judging.panel:
                 what = strange[0] if strange else "judging.kits, judging.chosen or judging.panel"
-                raise ValueError(f"suites beside {what}: without suites a study calibrates judges alone")
+                raise ValueError(f"suites beside {what}: without suites a study only calibrates judges")
             return self
         for name in ("sources", "suites"):
             if not getattr(self, name):
                 raise ValueError(f"{name}, or judges with judging.ratings to calibrate them")
         if not self.backbones and not self.published_models:
-            raise ValueError("backbones or published_models: somebody has to answer the suites")
+            raise ValueError("backbones or published_models, which answer the suites")
         if not self.backbones and (self.mixes or self.sweeps):
             raise ValueError("backbones, which the mixes are trained on")
         return self

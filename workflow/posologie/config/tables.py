@@ -70,7 +70,15 @@ def _has_judged(study: Study) -> bool:
 
 def _of_ratings(title: str, name: str, applies: Callable[[Study], bool], *, published: bool = False) -> Table:
     spec = table_specs.agreement_spec
-    return Table(title, f"statistics.{name}", applies, "ratings_and_verdicts", spec, published, "ratings")
+    return Table(
+        title,
+        f"statistics.{name}",
+        applies,
+        inputs="ratings_and_verdicts",
+        spec=spec,
+        published=published,
+        of="ratings",
+    )
 
 
 def _own_rule(title: str, module: str, applies: Callable[[Study], bool]) -> Table:

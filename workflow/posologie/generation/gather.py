@@ -1,4 +1,4 @@
-"""Gathering: the outputs of parts become one artifact, the same whatever the order in which the parts are named.
+"""Gathering: the outputs of parts become one artifact, independent of the order in which the parts are named.
 
 python -m posologie.generation.gather --items PART.parquet… --rejects PART.parquet… --reports PART.json…
     --out-items OUT.parquet --out-rejects OUT.parquet --out-report OUT.json

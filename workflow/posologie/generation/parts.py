@@ -50,7 +50,7 @@ def add_part_argument(arguments: argparse.ArgumentParser) -> None:
 
 
 def part_of(table: pa.Table, part: tuple[int, int]) -> pa.Table:
-    """Return a part of a table, rows ordered by id: the same whatever the order of the rows."""
+    """Return a part of a table, rows ordered by id: independent of the order of the rows."""
     number, parts = part
     ordered = table.sort_by("id")
     start, end = (table.num_rows * edge // parts for edge in (number - 1, number))

@@ -39,7 +39,7 @@ _ENOUGH_REPLIES = 20
 
 
 @dataclass(frozen=True)
-class Plan:
+class Estimate:
     """What a run would ask.
 
     Attributes:
@@ -58,7 +58,7 @@ class Plan:
     basis: str
 
     def lines(self) -> str:
-        """Return the plan as people read it."""
+        """Return the estimate as people read it."""
         money = "no price configured" if self.money is None else f"{self.money:,.2f}"
         return "\n".join(
             (
@@ -72,18 +72,18 @@ class Plan:
         )
 
 
-def add_plan_arguments(arguments: argparse.ArgumentParser) -> None:
-    """Add the options of every plan."""
+def add_estimate_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the options of every estimate."""
     arguments.add_argument("--work", required=True, type=Path, metavar="DIR", help="folder of the response cache")
     arguments.add_argument("--running", default="{}", metavar="JSON")
-    arguments.add_argument("--plan", type=Path, help="write the plan as JSON too")
+    arguments.add_argument("--plan", type=Path, help="write the estimate as JSON too")
 
 
-def show(plan: Plan, options: Namespace) -> None:
-    """Print a plan, and write it where that is wanted."""
-    print(plan.lines())
+def show(estimate: Estimate, options: Namespace) -> None:
+    """Print an estimate, and write it where that is wanted."""
+    print(estimate.lines())
     if options.plan is not None:
-        write_json(options.plan, asdict(plan))
+        write_json(options.plan, asdict(estimate))
 
 
 def as_long_as_the_text(prompt: Prompt | None) -> Callable[[Request], int]:
@@ -92,10 +92,10 @@ def as_long_as_the_text(prompt: Prompt | None) -> Callable[[Request], int]:
     return lambda request: max(1, len(request.turns[-1][1]) - instructions)
 
 
-def plan_of(
+def estimate_of(
     requests: Iterable[Request], backend: Any, options: Namespace, reply_characters: Callable[[Request], int]
-) -> Plan:
-    """Return the plan for requests; nothing is held in memory.
+) -> Estimate:
+    """Return the estimate for requests; nothing is held in memory.
 
     Args:
         backend: the spec of the backend.
@@ -118,7 +118,7 @@ def _counted(
     running: Running,
     reply_characters: Callable[[Request], int],
     session: Session | None = None,
-) -> Plan:
+) -> Estimate:
     total = answered = characters = most = replies = 0
     for request in requests:
         total += 1
@@ -137,11 +137,19 @@ def _counted(
         generated_tokens = (total - answered) * observed.generated_tokens / observed.replies
         basis = f"from {observed.replies:,} replies in {cache.path if cache else ''}"
     prompt, generated = round(prompt_tokens), round(generated_tokens)
-    return Plan(total, answered, prompt, generated, most, running.money(prompt, generated), basis)
+    return Estimate(
+        total,
+        answered,
+        prompt,
+        generated_tokens=generated,
+        most_tokens=most,
+        money=running.money(prompt, generated),
+        basis=basis,
+    )
 
 
-def planned_synthesis(options: Namespace) -> Plan:
-    """Return the plan of a synthesis; `options` are those of `main`."""
+def estimate_synthesis(options: Namespace) -> Estimate:
+    """Return the estimate of a synthesis; `options` are those of `main`."""
     generator = SynthesisSpec.from_json(options.spec).generator
     prompts = {task: read_prompt(path) for task, path in options.prompts}
     check_prompts(generator, prompts)
@@ -149,17 +157,17 @@ def planned_synthesis(options: Namespace) -> Plan:
     documents = (row for batch in table.to_batches(max_chunksize=1000) for row in batch.to_pylist())
     requests = (ask.request for document in documents for ask in asks([document], generator, prompts))
     longest = int(generator.decoding.max_new_tokens * 1e6)  # nothing is known of a reply's length but its limit
-    return plan_of(requests, generator.backend, options, lambda request: longest)
+    return estimate_of(requests, generator.backend, options, lambda request: longest)
 
 
-def planned_translation(options: Namespace) -> Plan:
-    """Return the plan of a translation of items; `options` are those of `main`."""
+def estimate_translation(options: Namespace) -> Estimate:
+    """Return the estimate of a translation of items; `options` are those of `main`."""
     translator = TranslationSpec.from_json(options.spec).translator
     manner = manner_of(translator, options)
-    parts = (part for item in _items(options.source) for part in manner.parts(fields_of(item)))
-    requests = (request for part in parts for request in manner.requests(part))
+    pieces = (piece for item in _items(options.source) for piece in manner.pieces(fields_of(item)))
+    requests = (request for piece in pieces for request in manner.requests(piece))
     prompt = manner.prompt if isinstance(manner, ChatTranslation) else None
-    return plan_of(requests, translator.backend, options, as_long_as_the_text(prompt))
+    return estimate_of(requests, translator.backend, options, as_long_as_the_text(prompt))
 
 
 def _items(path: Path) -> Iterator[Item]:
@@ -167,38 +175,38 @@ def _items(path: Path) -> Iterator[Item]:
         yield from table_to_items(pa.Table.from_batches([batch]))
 
 
-def planned_quality(options: Namespace) -> Plan:
-    """Return the plan of a translation of parallel text; `options` are those of `main`."""
+def estimate_quality(options: Namespace) -> Estimate:
+    """Return the estimate of a translation of parallel text; `options` are those of `main`."""
     translator = QualitySpec.from_json(options.spec).translator
     prompt = prompt_of(translator, options)
     rows = parallel_rows(dict(options.pairs), translator)
     requests = (request_for(row["source"], translator, prompt) for row in rows)
-    return plan_of(requests, translator.backend, options, as_long_as_the_text(prompt))
+    return estimate_of(requests, translator.backend, options, as_long_as_the_text(prompt))
 
 
-PLANS: Mapping[str, tuple[Callable[[Namespace], Plan], tuple[str, ...]]] = {
-    "generated": (planned_synthesis, ("documents", "prompts")),
-    "translated": (planned_translation, ("source",)),
-    "translation_quality": (planned_quality, ("pairs",)),
+ESTIMATES: Mapping[str, tuple[Callable[[Namespace], Estimate], tuple[str, ...]]] = {
+    "generated": (estimate_synthesis, ("documents", "prompts")),
+    "translated": (estimate_translation, ("source",)),
+    "translation_quality": (estimate_quality, ("pairs",)),
 }
-"""Kind of artifact → the function that plans it, and the options of `main` that it needs."""
+"""Kind of artifact → the function that estimates it, and the options of `main` that it needs."""
 
 
 def main(argv: list[str]) -> None:
-    """Print the plan of one artifact."""
+    """Print the estimate of one artifact."""
     arguments = parser("posologie.generation.plan", __doc__ or "")
-    arguments.add_argument("kind", choices=PLANS)
-    add_plan_arguments(arguments)
+    arguments.add_argument("kind", choices=ESTIMATES)
+    add_estimate_arguments(arguments)
     arguments.add_argument("--documents", type=Path)
     arguments.add_argument("--source", type=Path)
     arguments.add_argument("--pairs", nargs="+", type=named_path, metavar="TEST_SET=PAIRS")
     arguments.add_argument("--prompts", nargs="+", type=named_path, metavar="TASK=FILE")
     arguments.add_argument("--prompt", type=Path)
     options = arguments.parse_args(argv)
-    plan, needed = PLANS[options.kind]
+    estimate, needed = ESTIMATES[options.kind]
     if missing := [name for name in needed if getattr(options, name) is None]:
         arguments.error(f"{options.kind} needs --{missing[0]}")
-    show(plan(options), options)
+    show(estimate(options), options)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Synthesis: documents become questions, whatever the backend that is asked.
+"""Synthesis: documents become questions, with any backend.
 
 python -m posologie.generation.synthesis --backend KIND --spec SynthesisSpec --documents DOCUMENTS.parquet
     --prompts TASK=FILE… [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
@@ -164,11 +164,11 @@ def _counts(outcome: Reply | Failure) -> dict[str, int]:
 def _report(work: _Synthesis, items: list[Item], rejects: list[Any], count: Counter[str]) -> dict[str, Any]:
     """Return the yield: what was asked for is accepted + rejected, by task and by reason."""
     tasks = {}
-    for task, wanted in sorted(work.spec.generator.tasks.items()):
+    for task, number in sorted(work.spec.generator.tasks.items()):
         accepted = [item for item in items if item.meta["synthesis_task"] == task]
         reasons = Counter(row["reason"] for row in rejects if row["task"] == task)
         tasks[task] = {
-            "asked": wanted * len(work.documents),
+            "asked": number * len(work.documents),
             "accepted": len(accepted),
             "accepted_after_repair": sum(item.meta["repaired"] for item in accepted),
             "rejected": dict(sorted(reasons.items())),
@@ -189,22 +189,22 @@ def _report(work: _Synthesis, items: list[Item], rejects: list[Any], count: Coun
 
 def read(outcome: Reply | Failure, ask: Ask, spec: SynthesisSpec) -> Reading:
     """Return what an outcome holds of the questions that were asked for."""
-    wanted = spec.generator.tasks[ask.task]
+    count = spec.generator.tasks[ask.task]
     if isinstance(outcome, Failure):
-        return _nothing(Problem("failed", outcome.error), wanted)
+        return _nothing(Problem("failed", outcome.error), count)
     if outcome.finish == "filtered":
-        return _nothing(Problem("withheld by the endpoint"), wanted)
+        return _nothing(Problem("withheld by the endpoint"), count)
     task = TASKS[ask.task]
     try:
         questions = read_reply(outcome.text, task.form).questions
     except MalformedError as error:
         cut = outcome.finish == "length"
-        return _nothing(Problem("reply cut at the token limit" if cut else "malformed reply", str(error)), wanted)
+        return _nothing(Problem("reply cut at the token limit" if cut else "malformed reply", str(error)), count)
     reading, document = Reading(), document_text(ask.document, spec.generator)
     earlier = set()
-    for position in range(wanted):
+    for position in range(count):
         if position >= len(questions):
-            reading.problems[position] = Problem("too few questions", f"{len(questions)} of {wanted}")
+            reading.problems[position] = Problem("too few questions", f"{len(questions)} of {count}")
             continue
         question = questions[position]
         problem = problem_of(question, task, spec.generator, document)
@@ -283,8 +283,8 @@ def reject(ask: Ask, position: int, problem: Problem, outcome: Reply | Failure) 
     }
 
 
-def _nothing(problem: Problem, wanted: int) -> Reading:
-    return Reading(problems=dict.fromkeys(range(wanted), problem))
+def _nothing(problem: Problem, count: int) -> Reading:
+    return Reading(problems=dict.fromkeys(range(count), problem))
 
 
 if __name__ == "__main__":

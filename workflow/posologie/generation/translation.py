@@ -1,4 +1,4 @@
-"""Translation of items, whatever the backend: question, context, options and answer; the gold never changes.
+"""Translation of items, with any backend: question, context, options and answer; the gold never changes.
 
 python -m posologie.generation.translation --backend KIND --spec TranslationSpec --source SHARD.parquet
     [--prompt FILE] [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
@@ -72,22 +72,22 @@ class ChatTranslation:
         self.translator, self.prompt = translator, prompt
         self.schema = json_schema(_Form)
 
-    def parts(self, fields: Fields) -> list[Fields]:
-        """Return an item in parts: all of it, unless its context is too long."""
+    def pieces(self, fields: Fields) -> list[Fields]:
+        """Return an item in pieces: all of it, unless its context is too long."""
         contexts = list(packed(fields.context, len, self.translator.longest_piece)) or [""]
         whole = Fields(fields.question, contexts[0], fields.options, fields.answer)
         return [whole, *(Fields(context=context) for context in contexts[1:])]
 
-    def requests(self, part: Fields) -> tuple[Request, ...]:
-        """Return the request for a part."""
-        options = [{"label": label, "text": text} for label, text in zip(LABELS, part.options, strict=False)]
-        content = {"question": part.question, "context": part.context, "options": options, "answer": part.answer}
+    def requests(self, piece: Fields) -> tuple[Request, ...]:
+        """Return the request for a piece."""
+        options = [{"label": label, "text": text} for label, text in zip(LABELS, piece.options, strict=False)]
+        content = {"question": piece.question, "context": piece.context, "options": options, "answer": piece.answer}
         turns = self.prompt.turns({"item": json.dumps(content, ensure_ascii=False, indent=1)})
         return (Request(turns, self.translator.decoding, schema=self.schema),)
 
-    def retries(self, part: Fields, outcomes: Sequence[Reply | Failure], problem: Problem) -> tuple[Request, ...]:
+    def retries(self, piece: Fields, outcomes: Sequence[Reply | Failure], problem: Problem) -> tuple[Request, ...]:
         """Return the request that shows the model its translation and what is wrong with it."""
-        (first,), (outcome,) = self.requests(part), outcomes
+        (first,), (outcome,) = self.requests(piece), outcomes
         reply = outcome.text if isinstance(outcome, Reply) else ""
         turns = (
             *first.turns,
@@ -96,7 +96,7 @@ class ChatTranslation:
         )
         return (Request(turns, first.decoding, schema=first.schema, attempt=1),)
 
-    def read(self, part: Fields, outcomes: Sequence[Reply]) -> Fields | Problem:
+    def read(self, piece: Fields, outcomes: Sequence[Reply]) -> Fields | Problem:
         """Return the translated texts, white space at the ends as in the source."""
         (outcome,) = outcomes
         try:
@@ -106,13 +106,13 @@ class ChatTranslation:
                 "reply cut at the token limit" if outcome.finish == "length" else "malformed reply", str(error)
             )
         labels = [option.label.strip() for option in form.options]
-        if problem := label_problem(labels, LABELS[: len(part.options)]):
+        if problem := label_problem(labels, LABELS[: len(piece.options)]):
             return Problem("option labels", problem)
         return Fields(
-            around(part.question, form.question),
-            around(part.context, form.context),
-            tuple(around(before, after.text) for before, after in zip(part.options, form.options, strict=True)),
-            around(part.answer, form.answer),
+            around(piece.question, form.question),
+            around(piece.context, form.context),
+            tuple(around(before, after.text) for before, after in zip(piece.options, form.options, strict=True)),
+            around(piece.answer, form.answer),
         )
 
 
@@ -144,35 +144,35 @@ class TextTranslation:
         """Take the translator."""
         self.translator = translator
 
-    def parts(self, fields: Fields) -> list[Fields]:
-        """Return an item in parts: question, context, options, answer, each checked and retried by itself."""
-        parts = (
+    def pieces(self, fields: Fields) -> list[Fields]:
+        """Return an item in pieces: question, context, options, answer, each checked and retried by itself."""
+        pieces = (
             Fields(question=fields.question),
             Fields(context=fields.context),
             Fields(options=fields.options),
             Fields(answer=fields.answer),
         )
-        return [part for part in parts if any(part.texts())]
+        return [piece for piece in pieces if any(piece.texts())]
 
-    def requests(self, part: Fields) -> tuple[Request, ...]:
+    def requests(self, piece: Fields) -> tuple[Request, ...]:
         """Return one request for each text."""
-        return self._requests(part, 0)
+        return self._requests(piece, 0)
 
-    def retries(self, part: Fields, outcomes: Sequence[Reply | Failure], problem: Problem) -> tuple[Request, ...]:
+    def retries(self, piece: Fields, outcomes: Sequence[Reply | Failure], problem: Problem) -> tuple[Request, ...]:
         """Return the requests again, to be searched with more beams."""
-        return self._requests(part, 1)
+        return self._requests(piece, 1)
 
-    def read(self, part: Fields, outcomes: Sequence[Reply]) -> Fields | Problem:
+    def read(self, piece: Fields, outcomes: Sequence[Reply]) -> Fields | Problem:
         """Return the translated texts."""
         if any(outcome.finish == "length" for outcome in outcomes):
             return Problem("reply cut at the token limit")
         translated = iter(outcome.text for outcome in outcomes)
-        question, context, answer, *options = (next(translated) if text else "" for text in part.texts())
+        question, context, answer, *options = (next(translated) if text else "" for text in piece.texts())
         return Fields(question, context, tuple(options), answer)
 
-    def _requests(self, part: Fields, attempt: int) -> tuple[Request, ...]:
+    def _requests(self, piece: Fields, attempt: int) -> tuple[Request, ...]:
         decoding = self.translator.decoding
-        return tuple(Request((("user", text),), decoding, attempt=attempt) for text in part.texts() if text)
+        return tuple(Request((("user", text),), decoding, attempt=attempt) for text in piece.texts() if text)
 
 
 def reject_schema() -> pa.Schema:
@@ -219,8 +219,8 @@ def manner_of(translator: Translator, options: Namespace) -> ChatTranslation | T
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A part of an item with what became of it: the accepted translation, or the problem of the last try.
+class _Piece:
+    """A piece of an item with what became of it: the accepted translation, or the problem of the last try.
 
     `outcomes` are those of the last try, `before` those of the first where there were two.
     """
@@ -241,44 +241,46 @@ class _Translation:
         self.languages = Languages(spec.translator.source_language, spec.translator.target_language)
 
     def ask(self) -> None:
-        """Ask for every part of every item, then once more for those that fail their checks."""
-        total = sum(len(self.manner.requests(part)) for part in self._all_parts())
-        self.session.complete((request for part in self._all_parts() for request in self.manner.requests(part)), total)
-        retries = sum(len(self._retries(part)) for part in self._all_parts())
+        """Ask for every piece of every item, then once more for those that fail their checks."""
+        total = sum(len(self.manner.requests(piece)) for piece in self._all_pieces())
         self.session.complete(
-            (request for part in self._all_parts() for request in self._retries(part)), retries, "retries"
+            (request for piece in self._all_pieces() for request in self.manner.requests(piece)), total
+        )
+        retries = sum(len(self._retries(piece)) for piece in self._all_pieces())
+        self.session.complete(
+            (request for piece in self._all_pieces() for request in self._retries(piece)), retries, "retries"
         )
 
-    def _all_parts(self) -> Iterator[Fields]:
+    def _all_pieces(self) -> Iterator[Fields]:
         for item in self.items:
-            yield from self.manner.parts(fields_of(item))
+            yield from self.manner.pieces(fields_of(item))
 
-    def _retries(self, part: Fields) -> tuple[Request, ...]:
-        outcomes = [self.session.reply(request) for request in self.manner.requests(part)]
-        result = self._read(part, outcomes)
+    def _retries(self, piece: Fields) -> tuple[Request, ...]:
+        outcomes = [self.session.reply(request) for request in self.manner.requests(piece)]
+        result = self._read(piece, outcomes)
         if isinstance(result, Fields) or result.reason in ("failed", "withheld by the endpoint"):
             return ()
-        return self.manner.retries(part, outcomes, result)
+        return self.manner.retries(piece, outcomes, result)
 
-    def _read(self, part: Fields, outcomes: Sequence[Any]) -> Fields | Problem:
+    def _read(self, piece: Fields, outcomes: Sequence[Any]) -> Fields | Problem:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 return Problem("failed", outcome.error)
             if outcome.finish == "filtered":
                 return Problem("withheld by the endpoint")
-        translated = self.manner.read(part, outcomes)
+        translated = self.manner.read(piece, outcomes)
         if isinstance(translated, Fields):
-            return problem_of(part, translated, self.languages) or translated
+            return problem_of(piece, translated, self.languages) or translated
         return translated
 
-    def _part(self, part: Fields) -> _Part:
-        outcomes = [self.session.reply(request) for request in self.manner.requests(part)]
-        result = self._read(part, outcomes)
-        retries = self._retries(part)
+    def _piece(self, piece: Fields) -> _Piece:
+        outcomes = [self.session.reply(request) for request in self.manner.requests(piece)]
+        result = self._read(piece, outcomes)
+        retries = self._retries(piece)
         if not retries:
-            return _Part(result, outcomes)
+            return _Piece(result, outcomes)
         again = [self.session.reply(request) for request in retries]
-        return _Part(self._read(part, again), again, True, outcomes)
+        return _Piece(self._read(piece, again), again, True, outcomes)
 
     def result(self) -> tuple[list[Item], list[Any], dict[str, Any]]:
         """Return the translated items, the rejected ones and the report."""
@@ -288,21 +290,21 @@ class _Translation:
         reasons: Counter[str] = Counter()
         failed: dict[str, str] = {}
         for item in self.items:
-            parts = [self._part(part) for part in self.manner.parts(fields_of(item))]
-            for part in parts:
-                count.update(_counts(part))
-            problem = next((part.result for part in parts if isinstance(part.result, Problem)), None)
+            pieces = [self._piece(piece) for piece in self.manner.pieces(fields_of(item))]
+            for piece in pieces:
+                count.update(_counts(piece))
+            problem = next((piece.result for piece in pieces if isinstance(piece.result, Problem)), None)
             if problem is None:
-                whole = joined([part.result for part in parts if isinstance(part.result, Fields)])
+                whole = joined([piece.result for piece in pieces if isinstance(piece.result, Fields)])
                 problem = problem_of_whole(fields_of(item), whole, self.languages)
             if problem is None:
-                translated.append(self._item(item, whole, any(part.retried for part in parts)))
+                translated.append(self._item(item, whole, any(piece.retried for piece in pieces)))
                 continue
             if problem.reason == "failed":
                 failed[f"item {item.id}"] = problem.detail
             reasons[problem.reason] += 1
             replies = "\n".join(
-                outcome.text for part in parts for outcome in part.outcomes if isinstance(outcome, Reply)
+                outcome.text for piece in pieces for outcome in piece.outcomes if isinstance(outcome, Reply)
             )
             rejects.append({"item": item.id, "reason": problem.reason, "detail": problem.detail, "reply": replies})
         self.session.check_failures(failed)
@@ -344,12 +346,12 @@ class _Translation:
         }
 
 
-def _counts(part: _Part) -> dict[str, int]:
-    outcomes = [*part.before, *part.outcomes]
+def _counts(piece: _Piece) -> dict[str, int]:
+    outcomes = [*piece.before, *piece.outcomes]
     replies = [outcome for outcome in outcomes if isinstance(outcome, Reply)]
     return {
         "requests": len(outcomes),
-        "retried_parts": int(part.retried),
+        "retried_parts": int(piece.retried),
         "prompt_tokens": sum(reply.prompt_tokens for reply in replies),
         "generated_tokens": sum(reply.generated_tokens for reply in replies),
     }

@@ -150,10 +150,10 @@ def _findings(original: Entry, translation: Entry, languages: Languages) -> Iter
             original.place,
             translation.place,
             SEVERITY[problem.reason],
-            problem.reason,
-            problem.detail,
-            original.item.question,
-            translation.item.question,
+            reason=problem.reason,
+            detail=problem.detail,
+            question_a=original.item.question,
+            question_b=translation.item.question,
         )
 
 

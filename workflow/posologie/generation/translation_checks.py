@@ -66,11 +66,11 @@ class Matching:
 
 
 _SAME_LETTERS = ("words", "letters", "numbers", "other numbers")
-"""What counts between languages of which one has no `concepts`: length alone proves nothing."""
+"""What counts between languages if one has no `concepts`: length alone proves nothing."""
 
 
 def matched(source: Sequence[str], translation: Sequence[str], source_language: str, target_language: str) -> Matching:
-    """Return how the options of a translation match those of the original, of which there are as many."""
+    """Return how the options of a translation match those of the original, which has the same number."""
     weights = np.array(WEIGHTS)
     if not has_concepts(source_language, target_language):
         weights *= [name in _SAME_LETTERS for name in FEATURES]
@@ -122,7 +122,7 @@ def _matching_length(text: str) -> int:
 
 
 def _distinct(options: Sequence[Sequence[Word]]) -> list[list[Word]]:
-    """Return the options without the words that all of them have: these tell none from another."""
+    """Return the options without the words that all of them have: these distinguish none from another."""
     everywhere = set.intersection(*map(set, options))
     return [[word for word in words if word not in everywhere] for words in options]
 
@@ -178,7 +178,7 @@ translations less."""
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Texts of an item, or of a part of it; what is not part of it is empty."""
+    """Texts of an item, or of a piece of it; what is not part of it is empty."""
 
     question: str = ""
     context: str = ""
@@ -195,13 +195,13 @@ def fields_of(item: Item) -> Fields:
     return Fields(item.question, item.context, item.options, item.answer)
 
 
-def joined(parts: list[Fields]) -> Fields:
-    """Return the whole of which `parts` are the parts: each text stands in one of them, the context in several."""
+def joined(pieces: list[Fields]) -> Fields:
+    """Return the whole of some pieces: each text is in one of them, the context in several."""
     return Fields(
-        "".join(part.question for part in parts),
-        "".join(part.context for part in parts),
-        tuple(option for part in parts for option in part.options),
-        "".join(part.answer for part in parts),
+        "".join(piece.question for piece in pieces),
+        "".join(piece.context for piece in pieces),
+        tuple(option for piece in pieces for option in piece.options),
+        "".join(piece.answer for piece in pieces),
     )
 
 
@@ -214,7 +214,7 @@ class Languages:
 
 
 def problem_of(source: Fields, translation: Fields, languages: Languages) -> Problem | None:
-    """Return the first problem of the translation of a part of an item, or None."""
+    """Return the first problem of the translation of a piece of an item, or None."""
     return next(problems_of(source, translation, languages), None)
 
 
@@ -224,7 +224,7 @@ def problem_of_whole(source: Fields, translation: Fields, languages: Languages) 
 
 
 def problems_of(source: Fields, translation: Fields, languages: Languages) -> Iterator[Problem]:
-    """Yield the problems of the translation of a part of an item, the worst for its gold first."""
+    """Yield the problems of the translation of a piece of an item, the worst for its gold first."""
     if len(source.options) != len(translation.options):
         yield Problem("number of options", f"{len(translation.options)}, expected {len(source.options)}")
         return

@@ -1,4 +1,4 @@
-"""The command behind a translator's version of parallel text, whatever the backend.
+"""The command behind a translator's version of parallel text, with any backend.
 
 python -m posologie.generation.translation_quality --backend KIND --spec QualitySpec --pairs
     TEST_SET=PAIRS.parquet… [--prompt FILE] [--backbone MANIFEST] --sentences OUT.parquet --run OUT.json

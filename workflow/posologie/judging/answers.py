@@ -33,11 +33,11 @@ def open_answers(
         if name not in table.column_names:
             raise InputError(f"{predictions}: column '{name}' is missing; expected a table of predictions")
     answers = [row for row in table.select(columns).to_pylist() if row["task"] == "oeq"]
-    wanted = {(row["source"], row["item"]) for row in answers}
+    judged = {(row["source"], row["item"]) for row in answers}
     texts: dict[tuple[str, str], dict[str, str]] = {}
     for source, shard in shards.items() if isinstance(shards, Mapping) else shards:
         items = read_item_table(shard, ["id", "question", "context", "answer"])
-        texts |= {(source, row["id"]): row for row in items.to_pylist() if (source, row["id"]) in wanted}
+        texts |= {(source, row["id"]): row for row in items.to_pylist() if (source, row["id"]) in judged}
     for row in answers:
         item = texts.get((row["source"], row["item"]))
         if item is None:
@@ -76,7 +76,7 @@ def calibration_schema() -> "pyarrow.Schema":
     """Return the schema of `judgements/{judge}/calibration/{set}.parquet`: one row per rated answer, by answer id.
 
     Every rated answer is judged, also those that the judge was trained on: they are marked in `excluded`, so that
-    whoever computes an agreement leaves them out and can say how many they are.
+    so an agreement can leave them out and say how many they are.
     """
     import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""The command behind a file of judgements, whatever the backend.
+"""The command behind a file of judgements, with any backend.
 
     python -m posologie.judging.command --backend KIND --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json
         --work DIR [--running JSON] [--backbone MANIFEST]
@@ -119,14 +119,14 @@ def _judge_rated(spec: CalibrationSpec, options: Namespace) -> None:
 
 def mark_overlap(table: Sequence[dict[str, Any]], trained_on: Sequence[Path]) -> dict[str, Any]:
     """Mark the rated answers that a judge was trained on, and return what the run record says of them."""
-    seen = overlap(table, trained_on)
+    overlaps = overlap(table, trained_on)
     for row in table:
-        row["excluded"] = row["question"] in seen.questions
-        row["triple_seen"] = row["answer"] in seen.triples
+        row["excluded"] = row["question"] in overlaps.questions
+        row["triple_seen"] = row["answer"] in overlaps.triples
     return {
         "excluded": sum(row["excluded"] for row in table),
-        "triples_seen": len(seen.triples),
-        "trained_on": seen.by_file,
+        "triples_seen": len(overlaps.triples),
+        "trained_on": overlaps.by_file,
     }
 
 

@@ -123,21 +123,21 @@ def returned(
     ratings: list[dict[str, Any]] = []
     rated: set[str] = set()
     for rater, rows in sheets.items():
-        seen: set[str] = set()
+        codes: set[str] = set()
         for row in rows:
             code = row.filled("code")
             if code not in of_code:
                 raise InputError(f"{row.place}: code '{code}' is not in the kit's key; expected a sheet of this kit")
-            if code in seen:
+            if code in codes:
                 raise InputError(f"{row.place}: code '{code}' occurs twice; expected one row each")
-            seen.add(code)
+            codes.add(code)
             if text := row.text("rating"):
                 number = _number(row, "rating", text, scale)
                 rated.add(code)
                 for entry in of_code[code]:
                     answer = {name: entry[name] for name in human_schema().names if name not in ("rater", "rating")}
                     ratings.append({**answer, "rater": rater, "rating": number})
-        if missing := sorted(of_code.keys() - seen):
+        if missing := sorted(of_code.keys() - codes):
             raise InputError(f"sheet of {rater}: {len(missing)} rows are missing, such as code '{missing[0]}'")
     return ratings, len({entry["answer"] for code in of_code.keys() - rated for entry in of_code[code]})
 

@@ -44,7 +44,7 @@ def drawn(
     Args:
         answers: model → question → the judge's verdict: `label` and `probability`, either of which may be null.
         count: answers that are drawn, shared out evenly among the models.
-        rank: the place of a question in the order of the draw, whatever the model.
+        rank: the place of a question in the order of the draw, the same for every model.
 
     Raises:
         InputError: if a model has fewer answers than are drawn of it.
@@ -79,18 +79,18 @@ def allocation(
     strata: Mapping[str, Sequence[Question]], verdicts: Mapping[Question, Mapping[str, Any]], count: int
 ) -> dict[str, int]:
     """Return how many answers are drawn of each stratum: at least two, at most all, `count` together."""
-    wanted = {}
+    spreads = {}
     for name in sorted(strata):
         chances = [_probability(verdicts[question]) for question in strata[name]]
         mean = sum(chances) / len(chances)
-        wanted[name] = len(chances) * max(_LEAST_SPREAD, math.sqrt(mean * (1 - mean)))
-    numbers = {name: min(_FEWEST, len(strata[name])) for name in wanted}
+        spreads[name] = len(chances) * max(_LEAST_SPREAD, math.sqrt(mean * (1 - mean)))
+    numbers = {name: min(_FEWEST, len(strata[name])) for name in spreads}
     while sum(numbers.values()) > count:  # more strata than ratings: the smallest ones are drawn once
-        numbers[min((name for name in numbers if numbers[name] > 1), key=lambda name: wanted[name])] -= 1
+        numbers[min((name for name in numbers if numbers[name] > 1), key=lambda name: spreads[name])] -= 1
     while sum(numbers.values()) < count:
-        open_strata = [name for name in wanted if numbers[name] < len(strata[name])]
+        open_strata = [name for name in spreads if numbers[name] < len(strata[name])]
         # Highest averages (Sainte-Laguë), as everywhere else: a larger count contains a smaller one.
-        best = max(open_strata, key=lambda name: (wanted[name] / (2 * numbers[name] + 1), name))
+        best = max(open_strata, key=lambda name: (spreads[name] / (2 * numbers[name] + 1), name))
         numbers[best] += 1
     return numbers
 
@@ -171,7 +171,7 @@ def judged_key(
         table = read_parquet(judgements[model], columns=["source", "item", "label", "probability"])
         known = {(row["source"], row["item"]): row for row in table.to_pylist()}
         if missing := [item for source, item in rows if (source, item) not in known]:
-            raise InputError(f"{judgements[model]}: no judgement of item {missing[0]}; expected one an answer")
+            raise InputError(f"{judgements[model]}: no judgement of item {missing[0]}; expected one per answer")
         verdicts[model] = {question: known[question] for question in rows}
     chosen = drawn(verdicts, kit.answers or 0, lambda question: _rank(kit.seed, "question", *question))
     key = [

@@ -77,7 +77,7 @@ def judged(
     """Return every row with its verdict, and what the run record says of them.
 
     Args:
-        keys_of: the keys that the verdict on a row may have, the first that there is counts.
+        keys_of: the keys that the verdict on a row may have; the first one present counts.
 
     Raises:
         InputError: naming the answers without a verdict.
@@ -85,16 +85,16 @@ def judged(
     backend = judge.backend
     if not isinstance(backend, OutsideVerdicts):
         raise InputError(f"judge.backend.kind = '{backend.kind}': expected outside")
-    given = read_verdicts((row for path in files for row in read_rows(path)), backend)
-    matched = [(row, next((key for key in keys_of(row) if key in given), None)) for row in rows]
+    verdicts = read_verdicts((row for path in files for row in read_rows(path)), backend)
+    matched = [(row, next((key for key in keys_of(row) if key in verdicts), None)) for row in rows]
     missing = [str(row.get("answer", row["item"])) for row, key in matched if key is None]
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(
-            f"{', '.join(map(str, files))}: no verdict on {', '.join(missing[:_SHOWN])}{more}; expected one an answer"
+            f"{', '.join(map(str, files))}: no verdict on {', '.join(missing[:_SHOWN])}{more}; expected one per answer"
         )
-    table = [{**row, **_verdict(given[key], backend, judge)} for row, key in matched if key is not None]
-    unmatched = len(given.keys() - {key for _, key in matched})
+    table = [{**row, **_verdict(verdicts[key], backend, judge)} for row, key in matched if key is not None]
+    unmatched = len(verdicts.keys() - {key for _, key in matched})
     return table, {**facts_of(table), "unmatched": unmatched}
 
 
@@ -104,13 +104,13 @@ def read_verdicts(rows: Iterable[Row], layout: OutsideVerdicts) -> Mapping[Key, 
     Raises:
         InputError: if two rows of one answer say different things.
     """
-    given: dict[Key, Row] = {}
+    by_key: dict[Key, Row] = {}
     for row in rows:
         key = row.text(layout.model) if layout.model in row.cells else "", row.filled(layout.item)
-        first = given.setdefault(key, row)
+        first = by_key.setdefault(key, row)
         if first is not row and first.text(layout.verdict) != row.text(layout.verdict):
             raise InputError(f"{row.place}: not the verdict on '{key[1]}' of {first.place}; expected one each")
-    return given
+    return by_key
 
 
 def _verdict(row: Row, layout: OutsideVerdicts, judge: Judge) -> dict[str, Any]:

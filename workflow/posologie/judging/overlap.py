@@ -34,7 +34,7 @@ class Overlap:
 
     Attributes:
         questions: those that occur in them.
-        triples: ids of the rated answers of which question, reference and answer occur in one record.
+        triples: ids of the rated answers whose question, reference and answer occur in one record.
         by_file: for each file, its records, and how many questions and triples occur in it.
     """
 
@@ -74,7 +74,7 @@ def overlap(answers: Sequence[Mapping[str, str]], files: Sequence[Path]) -> Over
     Raises:
         InputError: if a file is missing or cannot be read.
     """
-    wanted = _Wanted.of(answers)
+    searched = _Wanted.of(answers)
     total = Overlap()
     for path in training_files(files):
         records = 0
@@ -85,9 +85,9 @@ def overlap(answers: Sequence[Mapping[str, str]], files: Sequence[Path]) -> Over
             batch.append(record)
             records += 1
             if len(batch) == _AT_ONCE:
-                _look(batch, wanted, questions, triples)
+                _look(batch, searched, questions, triples)
                 batch = []
-        _look(batch, wanted, questions, triples)
+        _look(batch, searched, questions, triples)
         total.questions |= questions
         total.triples |= triples
         total.by_file[str(path)] = {"records": records, "questions": len(questions), "triples": len(triples)}
@@ -127,33 +127,33 @@ class _Wanted:
         return cls(clean, whole, anchors, of_question)
 
 
-def _look(batch: Sequence[Sequence[str]], wanted: _Wanted, questions: set[str], triples: set[str]) -> None:
+def _look(batch: Sequence[Sequence[str]], searched: _Wanted, questions: set[str], triples: set[str]) -> None:
     """Add what occurs in some records, each a list of texts."""
     texts = normalised([text for record in batch for text in record])
     start = 0
     for record in batch:
         own = texts[start : start + len(record)]
         start += len(record)
-        seen = _among(own, wanted)
-        questions |= seen
-        if seen:
+        matched = _among(own, searched)
+        questions |= matched
+        if matched:
             whole = f" {' | '.join(own)} "
-            for question in seen:
+            for question in matched:
                 triples.update(
                     answer
-                    for answer, reference, candidate in wanted.of_question[question]
+                    for answer, reference, candidate in searched.of_question[question]
                     if reference and candidate and f" {reference} " in whole and f" {candidate} " in whole
                 )
 
 
-def _among(texts: Iterable[str], wanted: _Wanted) -> set[str]:
+def _among(texts: Iterable[str], searched: _Wanted) -> set[str]:
     questions: set[str] = set()
     for text in texts:
-        questions |= wanted.whole.get(text, set())
+        questions |= searched.whole.get(text, set())
         words = text.split()
         for window in zip(*(words[start:] for start in range(_WORDS)), strict=False):
-            for question in wanted.anchors.get(window, ()):
-                if f" {wanted.clean[question]} " in f" {text} ":
+            for question in searched.anchors.get(window, ()):
+                if f" {searched.clean[question]} " in f" {text} ":
                     questions.add(question)
     return questions
 

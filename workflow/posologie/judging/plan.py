@@ -3,8 +3,8 @@
 python -m posologie.judging.plan --spec JudgingSpec --prompt FILE --predictions F --items SOURCE=SHARD… --work DIR
     [--running JSON] [--plan OUT.json]
 
-The command counts what one judge would be asked about one model's answers. `planned_suite` and `planned_ratings` count
-for `posologie.judging.plan_study` what a judge would be asked in a whole study, before its models have answered.
+The command counts what one judge would be asked about one model's answers. `estimate_suite` and `estimate_ratings`
+count for `posologie.judging.plan_study` what a judge would be asked in a whole study, before its models have answered.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from typing import Any
 from posologie.backends.interface import Request
 from posologie.backends.prompts import read_prompt
 from posologie.backends.spec import Running
-from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
+from posologie.generation.plan import Estimate, add_estimate_arguments, estimate_of, show
 from posologie.judging.answers import open_answers
 from posologie.judging.command import judge_request
 from posologie.judging.human import read_ratings
@@ -31,18 +31,18 @@ from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:
-    """Print the plan."""
+    """Print the estimate."""
     arguments = parser("posologie.judging.plan", __doc__ or "")
-    add_plan_arguments(arguments)
+    add_estimate_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--predictions", required=True, type=Path)
     arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
     options = arguments.parse_args(argv)
     judge = JudgingSpec.from_json(options.spec).judge
-    show(_plan(open_answers(options.predictions, dict(options.items)), judge, options), options)
+    show(_estimate(open_answers(options.predictions, dict(options.items)), judge, options), options)
 
 
-def planned_suite(options: Namespace) -> Plan:
+def estimate_suite(options: Namespace) -> Estimate:
     """Return what a judge would be asked about the answers of some models to the open questions of a suite.
 
     Answers of models that have none yet, or none to these questions, count as long as the reference answer; at most,
@@ -62,35 +62,35 @@ def planned_suite(options: Namespace) -> Plan:
         else:
             rows += [row | {"candidate": row["reference"]} for row in questions]
             unknown += len(questions)
-    plan = _plan(rows, judge, options)
+    estimate = _estimate(rows, judge, options)
     if not unknown:
-        return plan
+        return estimate
     longest = ceil(suite.max_new_tokens * Running.from_json(options.running).characters_per_token)
-    basis = f"{plan.basis}; for answers that no model has given yet, as long as the reference answers"
-    return replace(plan, most_tokens=plan.most_tokens + unknown * longest, basis=basis)
+    basis = f"{estimate.basis}; for answers that no model has given yet, as long as the reference answers"
+    return replace(estimate, most_tokens=estimate.most_tokens + unknown * longest, basis=basis)
 
 
-def planned_ratings(options: Namespace) -> Plan:
+def estimate_ratings(options: Namespace) -> Estimate:
     """Return what a judge would be asked about a set of answers that people rated.
 
     Args:
         options: `spec`, `prompt`, `work` and `running` of the command; `human`, the file of the ratings.
     """
     answers = {row["answer"]: row for row in read_ratings(options.human).to_pylist()}
-    return _plan(list(answers.values()), CalibrationSpec.from_json(options.spec).judge, options)
+    return _estimate(list(answers.values()), CalibrationSpec.from_json(options.spec).judge, options)
 
 
-def _plan(rows: Sequence[Mapping[str, str]], judge: Judge, options: Namespace) -> Plan:
-    """Return the plan for the verdicts on some answers."""
+def _estimate(rows: Sequence[Mapping[str, str]], judge: Judge, options: Namespace) -> Estimate:
+    """Return the estimate for the verdicts on some answers."""
     if isinstance(judge.backend, OutsideVerdicts):
-        raise InputError("judge.backend.kind = 'outside': nothing is asked; expected a model")
+        raise InputError("judge.backend.kind = 'outside': there is nothing to ask; expected a model")
     prompt = read_prompt(options.prompt)
     longest = int(judge.decoding.max_new_tokens * 1e6)  # a verdict is short, but a reasoning judge may use its limit
 
     def reply_characters(request: Request) -> int:
         return longest
 
-    return plan_of((judge_request(row, judge, prompt) for row in rows), judge.backend, options, reply_characters)
+    return estimate_of((judge_request(row, judge, prompt) for row in rows), judge.backend, options, reply_characters)
 
 
 def _questions(suite: Suite, shards: Mapping[str, Sequence[str]], seed: int) -> Iterator[dict[str, Any]]:

@@ -85,7 +85,7 @@ def facts_differ(text: str | Facts, other: str | Facts, language: str | None = N
 
 
 def _told_apart(polarity: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the poles that tell texts apart: to ask for what is true is to ask."""
+    """Return the poles that distinguish texts: to ask for what is true is to ask."""
     return tuple(pole for pole in polarity if pole != "true")
 
 

@@ -95,7 +95,7 @@ def _content(path: Path, changed: int) -> Mapping[str, Any]:
 
 
 def check_unedited(digests: Mapping[str, str]) -> None:
-    """Check that the phrases of languages are those of which a spec holds the digests.
+    """Check that the phrases of languages are those whose digests a spec holds.
 
     Raises:
         InputError: naming the first file that was edited since.
@@ -229,7 +229,7 @@ def is_accent(letter: str) -> bool:
     """Return whether a mark is one that copies and spellings of a word may lack: an accent, an Arabic or Hebrew vowel.
 
     Signs of Indic and South-East Asian scripts and the voicing of Kana are none: without them the word is another. They
-    are told by their combining classes.
+    are recognised by their combining classes.
     """
     category = unicodedata.combining(letter)
     return category >= 200 or category == 1 or 10 <= category <= 36

@@ -44,7 +44,7 @@ def percent(part: float, whole: float) -> str:
 def _of_source(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for split, shard in source["splits"].items():
         if shard is None:
-            yield WARNING, f"The {split} split is not read yet, so this page says nothing of it."
+            yield WARNING, f"The {split} split is not read yet, so this page does not cover it."
             continue
         yield from _rejected(split, shard)
         yield from _reading(split, shard)
@@ -58,7 +58,7 @@ def _of_source(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iter
             WARNING,
             f"{tokens['too_long']:,} of {count(tokens['sampled'], 'sampled item')} of the {tokens['split']} split are "
             f"longer than training.recipe.max_length ({facts['max_length']:,} tokens): training cuts their context, or "
-            "leaves them out where that is not enough.",
+            "leaves them out if that is not enough.",
         )
     uses = [mix for mix, quotas in facts["mixes"].items() for part in quotas["parts"] if part["taken"].get(name)]
     tested = any(f"{name}/{split}" in places for places in facts["tested"].values() for split in source["splits"])
@@ -148,7 +148,7 @@ def _keys(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield (
                 WARNING,
                 f"{label} is {nearly}the right answer of {questions}: {percent(largest, whole)}, where equal shares "
-                f"are {percent(1, options)}. A model that always says {label} is right as often.",
+                f"are {percent(1, options)}. A model that always says {label} would be right that often.",
             )
 
 
@@ -167,7 +167,7 @@ def _languages(
         share = f"{percent(rest, languages['identified'])} of {languages['identified']:,} sampled items"
         yield (
             WARNING,
-            f"{share} of the {split} split are in another language than the most frequent one ({main}): {named}.",
+            f"{share} of the {split} split are in a language other than the most frequent one ({main}): {named}.",
         )
     if main != facts["language"] and declared is None and source["described"].get("mixed", True):
         stated = f"report.language is “{facts['language']}”"
@@ -183,14 +183,14 @@ def _texts(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
     alike = shard["options_alike"]
     if alike["right_and_wrong"]:
         items = f"{count(alike['right_and_wrong'], 'item')} of the {split} split"
-        yield WARNING, f"{items}: one text is a right and a wrong option, as in {quoted(alike['example'])}."
+        yield WARNING, f"{items}: the same text is both a right and a wrong option, as in {quoted(alike['example'])}."
 
 
 def _twins(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in facts["twins"]["other_answer"]:
         if entry["source"] == name:
             items = f"{count(entry['items'], 'item')} of the {entry['split']} split"
-            yield WARNING, f"{items}: another item has the same text and another right answer."
+            yield WARNING, f"{items}: another item has the same text but a different right answer."
     removed = facts["against"] if facts["screening_mode"] == "remove" else []
     for entry in facts["twins"]["tests"]:
         trained = entry["source"] == name and entry["split"] == "train" and source["described"].get("mixed", True)
@@ -266,8 +266,8 @@ def of_tasks(facts: Mapping[str, Any]) -> str:
         for split, report in source["screening"].items()
         if split == "train"
     ]
-    stage = "" if screened and all(screened) else " Not all sources are screened yet: screening may take more away."
-    return f"Nothing is drawn here; the draw will keep to these numbers.{stage}"
+    stage = "" if screened and all(screened) else " Not all sources are screened yet: screening may remove more."
+    return f"Nothing is drawn here; the draw will use these numbers.{stage}"
 
 
 def mixes(facts: Mapping[str, Any], name: str) -> Iterator[Block]:
@@ -281,6 +281,6 @@ def mixes(facts: Mapping[str, Any], name: str) -> Iterator[Block]:
     if rows:
         yield table("takes", "What each mix takes of this source", of_tasks(facts), takes("as part of"), rows)
     elif any(mix["problem"] for mix in facts["mixes"].values()):
-        yield Prose(("Not known while a mix cannot be met; the page about all sources says why.",))
+        yield Prose(("Not known while a mix cannot be filled; the page about all sources says why.",))
     else:
         yield Prose(("No mix draws from this source.",))

@@ -13,7 +13,7 @@ from posologie.look.doubts import with_doubts
 from posologie.look.shards import all_visible, example_items, reading_facts, reject_facts, sample, shard_facts
 from posologie.look.spec import LookSpec
 from posologie.look.twins import Twins
-from posologie.mixes.contents import lengths, parts_of
+from posologie.mixes.contents import ingredients_of, lengths
 from posologie.mixes.sampling import read_pool, stratum_quotas
 from posologie.mixes.spec import MixSpec
 from posologie.records import layout
@@ -83,7 +83,7 @@ def _screened(
     spec: LookSpec, source: str, split: Split, shard: Path, inputs: Mapping[str, list[Path]], temporary: Path
 ) -> tuple[Path, dict[str, Any]]:
     off = spec.screening.mode == "off"
-    wanted = ScreeningSpec(
+    screening = ScreeningSpec(
         source=source,
         split=split,
         screening=spec.screening.model_copy(update={"quality": None}),
@@ -97,7 +97,7 @@ def _screened(
     report, matches = target.with_suffix(".json"), target.with_suffix(".matches.parquet")
     screen(
         [
-            *("--spec", wanted.canonical_json(), "--items", str(shard)),
+            *("--spec", screening.canonical_json(), "--items", str(shard)),
             *("--earlier", *named["earlier"], "--tests", *named["tests"]),
             *("--screened", str(target), "--report", str(report), "--matches", str(matches)),
         ]
@@ -133,19 +133,20 @@ def _mix(spec: LookSpec, name: str, root: Path, remaining: Mapping[Shard, Path])
     provenance_of = {source: spec.sources[source].provenance for source in pools}
     whole = MixSpec(name=name, mix=mix, seed=0, provenance_of=provenance_of, validation=spec.validation)
     try:
-        parts = parts_of(whole, pools)
+        ingredients = ingredients_of(whole, pools)
         strata = [
             (source, stratum_quotas(pools[source], quota, mix))
-            for part in parts
-            for source, quota in part.quotas.items()
+            for ingredient in ingredients
+            for source, quota in ingredient.quotas.items()
             if quota
         ]
     except InputError as error:
         return {**facts, "problem": _without_paths(str(error).removeprefix(f"mix {name}: "), files)}
     facts["parts"] = [
-        {"part": part.name, "asked": part.requested, "held": part.held, "taken": part.quotas} for part in parts
+        {"part": ingredient.name, "asked": ingredient.requested, "held": ingredient.held, "taken": ingredient.quotas}
+        for ingredient in ingredients
     ]
-    facts["items"] = sum(part.requested for part in parts)
+    facts["items"] = sum(ingredient.requested for ingredient in ingredients)
     facts["strata"] = [
         {"source": source, "stratum": stratum, **counts}
         for source, quotas in strata
@@ -208,7 +209,7 @@ def _rendered(item: Item, prompting: Prompting, tokenizer: Any) -> tuple[str, st
     prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template([*turns, {"role": "assistant", "content": reply}], tokenize=False)
     if not whole.startswith(prompt):
-        raise InputError(f"item '{item.id}': the chat template does not put the answer behind the prompt")
+        raise InputError(f"item '{item.id}': the chat template does not put the answer after the prompt")
     return prompt, whole[len(prompt) :]
 
 

@@ -66,7 +66,7 @@ def _page(facts: Mapping[str, Any], name: str | None, parts: Sequence[Section], 
 def _notices(doubts: Sequence[Mapping[str, str]]) -> list[Notice]:
     problems = tuple(doubt["text"] for doubt in doubts if doubt["state"] == PROBLEM)
     others = tuple(doubt["text"] for doubt in doubts if doubt["state"] != PROBLEM)
-    titled = (("What has to be put right", problems), ("What to look at before these data are used", others))
+    titled = (("What has to be fixed", problems), ("What to look at before these data are used", others))
     return [Notice(title, points) for title, points in titled if points]
 
 
@@ -93,7 +93,7 @@ def _overview(facts: Mapping[str, Any]) -> Table:
             tasks = ", ".join(f"{number:,} {TASKS[task]}" for task, number in shard["tasks"].items())
             counted = [number_cell(number) for number in (*numbers, len(source["doubts"]))]
             rows.append((link, Cell(split), *counted, Cell(_language(shard)), Cell(tasks)))
-    caption = "Records read and items kept, by source and split; doubts are those about the whole source."
+    caption = "Records read and items kept, by source and split; doubts are about the whole source."
     return table("sources", "What each source holds", caption, columns, rows)
 
 
@@ -121,8 +121,8 @@ def _all_twins(facts: Mapping[str, Any]) -> Section | None:
         for entry in facts["twins"]["tests"]
     ]
     caption = (
-        f"Among {facts['twins']['items']:,} items: the same question, context and options, whatever their order, case, "
-        "accents and punctuation. Similar texts are on the pages of the sources."
+        f"Among {facts['twins']['items']:,} items: the same question, context and options, regardless of order, "
+        "case, accents and punctuation. Similar texts are on the pages of the sources."
     )
     if not rows:
         return Section(
@@ -157,15 +157,15 @@ def _all_mixes(facts: Mapping[str, Any]) -> Section | None:
         if stratum["asked"] != stratum["taken"]
     ]
     if strata:
-        columns = columns_of("mix*", "source", "stratum", "held#", "asked for#", "taken#")
-        blocks.append(table("strata", "Strata that differ from what was asked", "", columns, strata))
+        columns = columns_of("mix*", "source", "stratum", "held#", "requested#", "taken#")
+        blocks.append(table("strata", "Strata that differ from the request", "", columns, strata))
     return Section("mixes", "What mixes take", tuple(blocks))
 
 
 def _method() -> tuple[str, ...]:
     return (
         "Everything here is counted in the shards. Languages and lengths in tokens are those of a sample of at most "
-        "500 items of a split, the ones with the smallest ids; all other numbers are of all items.",
-        "A doubt is a reason to look, not a verdict: it stands at the top where a share or a pattern is unusual. "
+        "500 items of a split, the ones with the smallest ids; all other numbers are over all items.",
+        "A doubt is a reason to look, not a verdict: it is listed at the top if a share or a pattern is unusual. "
         "The numbers behind it are on the page of the source.",
     )

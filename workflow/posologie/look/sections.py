@@ -94,14 +94,14 @@ def reading(here: Mapping[str, Any]) -> Iterator[Block]:
     names = list(dict.fromkeys(name for values in stated.values() for name in values))
     if names:
         lines = [(Cell(name), *(Cell(stated[split].get(name, "–")) for split in here)) for name in names]
-        caption = "All that the reports of the shards say beside the counts; their warnings are at the top of the page."
+        caption = "Everything in the reports of the shards except the counts; their warnings are at the top."
         yield table("told", "What the reports say", caption, columns_of("what*", *here), lines)
     silent = [split for split, values in stated.items() if not values]
     if silent:
         yield Prose(
             (
-                f"The reports of the shards ({', '.join(silent)}) say nothing of dialect, encoding or the base from "
-                "which right answers are counted.",
+                f"The reports of the shards ({', '.join(silent)}) do not mention dialect, encoding or the "
+                "base from which right answers are counted.",
             )
         )
 
@@ -150,7 +150,7 @@ def rejects(here: Mapping[str, Any]) -> Iterator[Block]:
         yield Prose(("No record was rejected.",))
         return
     columns = columns_of("reason*", "split", "records#", "of those read#")
-    yield table("reasons", "Reasons", "Examples of each stand below.", columns, rows)
+    yield table("reasons", "Reasons", "Examples of each are below.", columns, rows)
     for split, shard in here.items():
         for reject in shard["rejects"]:
             examples = "\n\n".join(
@@ -175,8 +175,9 @@ def keys(here: Mapping[str, Any]) -> Iterator[Block]:
         rows.append((Cell(split), questions, number_cell(entry["items"]), *shares, *empty))
     columns = columns_of("split*", "questions", "items#", *(f"{label}#" for label in labels))
     caption = (
-        "In what share of the questions each label is right, by number of options. Of questions with one right answer, "
-        "a model that always gives the most frequent label gets its share right."
+        "The share of questions in which each label is right, by number of options. On questions with one right"
+        " answer, "
+        "a model that always gives the most frequent label scores that label's share."
     )
     yield table("keys", "Balance of the right answers", caption, columns, rows)
     several = [
@@ -278,9 +279,9 @@ def _faults(here: Mapping[str, Any]) -> Iterator[Block]:
         yield table("faults", "What texts hold", "Counted in all items.", columns, rows)
     if any(shard["keys"] and not shard["marked"] for shard in here.values()):
         looked = all("position_dependent" in (shard["reading"].get("evidence") or {}) for shard in here.values())
-        none = "No option is marked as one that depends on the place of the others (“all of the above”)"
+        none = "No option is marked as depending on the position of the others (“all of the above”)"
         yield Prose(
-            (f"{none}." if looked else f"{none}, and the reports do not say that such options were looked for.",)
+            (f"{none}." if looked else f"{none}, and the reports do not say whether such options were searched for.",)
         )
 
 
@@ -297,13 +298,17 @@ def twins(facts: Mapping[str, Any], name: str) -> Iterator[Block]:
         if entry["source"] == name
     ]
     rows += [
-        (Cell(entry["split"]), Cell("the same text with another right answer, anywhere"), number_cell(entry["items"]))
+        (
+            Cell(entry["split"]),
+            Cell("the same text with a different right answer, anywhere"),
+            number_cell(entry["items"]),
+        )
         for entry in facts["twins"]["other_answer"]
         if entry["source"] == name
     ]
     if rows:
         columns = columns_of("split*", "have the same text as", "items#")
-        caption = "The same question, context and options, whatever their order, case, accents and punctuation."
+        caption = "The same question, context and options, regardless of order, case, accents and punctuation."
         yield table("twins", "The same texts", caption, columns, rows)
         yield from _pairs(facts["twins"]["examples"].get(name, ()))
     else:

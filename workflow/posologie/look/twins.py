@@ -40,13 +40,13 @@ class Twins:
         digests = sketches(table, None, self.processes)
         self.texts.append(_numbers(digests.texts))
         self.answers.append(_numbers(digests.answers))
-        wanted = {
+        tested = {
             suite: [part for part in parts if (part.source, part.split) == (source, split)]
             for suite, parts in self.suites.items()
         }
-        if wanted := {suite: parts for suite, parts in wanted.items() if parts}:
-            of_item = suites_of(table, wanted)
-            for suite in wanted:
+        if tested := {suite: parts for suite, parts in tested.items() if parts}:
+            of_item = suites_of(table, tested)
+            for suite in tested:
                 inside = np.array([suite in names for names in of_item], dtype=bool)
                 self.tested.setdefault(suite, {})[len(self.shards)] = inside
         self.shards.append((source, split, path))
@@ -111,7 +111,7 @@ class Twins:
 
     def _examples(self) -> dict[str, list[dict[str, Any]]]:
         """Return for each source a few pairs of each kind of twin, with their texts."""
-        wanted: dict[str, list[tuple[str, tuple[int, int], tuple[int, int]]]] = {}
+        by_hash: dict[str, list[tuple[str, tuple[int, int], tuple[int, int]]]] = {}
         tested = np.zeros(self._count, dtype=bool)
         for suite in self.tested:
             tested |= self._tested_texts(suite)
@@ -124,11 +124,11 @@ class Twins:
             for kind in _KINDS:
                 for row, other in self._rows_of(kind, shard, codes, repeated, others, tested):
                     pair = (kind, (shard, row), other)
-                    known = wanted.setdefault(source, [])
+                    known = by_hash.setdefault(source, [])
                     shown = {frozenset(entry[1:]) for entry in known}
                     if sum(entry[0] == kind for entry in known) < _EXAMPLES and frozenset(pair[1:]) not in shown:
                         known.append(pair)
-        return self._with_texts(wanted)
+        return self._with_texts(by_hash)
 
     def _rows_of(
         self,
@@ -163,11 +163,11 @@ class Twins:
         return rows
 
     def _with_texts(
-        self, wanted: Mapping[str, Sequence[tuple[str, tuple[int, int], tuple[int, int]]]]
+        self, hashes: Mapping[str, Sequence[tuple[str, tuple[int, int], tuple[int, int]]]]
     ) -> dict[str, list[dict[str, Any]]]:
         """Return for each source its pairs of twins with what is shown of them."""
         rows: dict[int, set[int]] = {}
-        for pairs in wanted.values():
+        for pairs in hashes.values():
             for _, *places in pairs:
                 for shard, row in places:
                     rows.setdefault(shard, set()).add(row)
@@ -177,7 +177,7 @@ class Twins:
             read = read_rows(self.shards[shard][2], ordered, _COLUMNS).to_pylist()
             items.update({(shard, row): item for row, item in zip(ordered.tolist(), read, strict=True)})
         shown: dict[str, list[dict[str, Any]]] = {}
-        for source, pairs in wanted.items():
+        for source, pairs in hashes.items():
             for kind, *places in pairs:
                 two = [items[place] for place in places]
                 shown.setdefault(source, []).append(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from posologie.mixes.contents import Part, contents, held_by_provenance, parts_of
+from posologie.mixes.contents import Ingredient, contents, held_by_provenance, ingredients_of
 from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, repeated, sainte_lague, seeded_order
 from posologie.mixes.spec import MixSpec, Validation
 from posologie.records.files import write_json, write_parquet
@@ -80,27 +80,27 @@ log = logging.getLogger("posologie.mixes")
 
 
 def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], dict[str, Any]]:
-    """Draw the training items, and report how far each part was met.
+    """Draw the training items, and report how far each ingredient was met.
 
     Raises:
-        InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
+        InputError: if an ingredient names no source, a source is drawn from twice, or an ingredient holds too little.
     """
     draws: list[Draw] = []
-    parts: dict[str, Any] = {}
-    for part in parts_of(spec, pools):
+    ingredients: dict[str, Any] = {}
+    for ingredient in ingredients_of(spec, pools):
         try:
-            drawn = [_drawn(pools[source], part, spec) for source, quota in part.quotas.items() if quota]
+            drawn = [_drawn(pools[source], ingredient, spec) for source, quota in ingredient.quotas.items() if quota]
         except InputError as error:
             raise InputError(f"mix {spec.name}: {error}") from error
         draws += drawn
-        if not part.requested:
-            log.warning("mix %s: '%s' gets no item: its share is too small for the size", spec.name, part.name)
+        if not ingredient.requested:
+            log.warning("mix %s: '%s' gets no item: its share is too small for the size", spec.name, ingredient.name)
         taken = {draw.source: len(draw.rows) for draw in drawn}
-        parts[part.name] = {"asked": part.requested, "held": part.held, "taken": taken}
-        if part.epochs > 1:
-            parts[part.name]["epochs"] = part.epochs
+        ingredients[ingredient.name] = {"asked": ingredient.requested, "held": ingredient.held, "taken": taken}
+        if ingredient.epochs > 1:
+            ingredients[ingredient.name]["epochs"] = ingredient.epochs
             log.info("mix %s: %d different items of '%s' are repeated %d times each", spec.name, sum(taken.values()),
-                     part.name, part.epochs)  # fmt: skip
+                     ingredient.name, ingredient.epochs)  # fmt: skip
     redistributed = [
         {"source": draw.source, "stratum": stratum, **facts}
         for draw in draws
@@ -108,19 +108,19 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
         if facts["asked"] != facts["taken"]
     ]
     if redistributed:
-        log.warning("mix %s: %d strata differ from what was asked; see composition.json", spec.name, len(redistributed))
+        log.warning("mix %s: %d strata differ from the request; see composition.json", spec.name, len(redistributed))
     strata = {draw.source: draw.strata for draw in draws} if spec.mix.strata else {}
     of_provenance = held_by_provenance(spec, pools)
-    facts = {"parts": parts, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
+    facts = {"parts": ingredients, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
     return draws, facts
 
 
-def _drawn(pool: Pool, part: Part, spec: MixSpec) -> Draw:
-    drawn = draw(pool, part.distinct(pool.source), spec.seed, spec.mix)
-    if part.epochs == 1:
+def _drawn(pool: Pool, ingredient: Ingredient, spec: MixSpec) -> Draw:
+    drawn = draw(pool, ingredient.distinct(pool.source), spec.seed, spec.mix)
+    if ingredient.epochs == 1:
         return drawn
     ids = read_rows(drawn.path, drawn.rows, ["id"])["id"].to_pylist()
-    return repeated(drawn, part.quotas[pool.source], ids, spec.seed)
+    return repeated(drawn, ingredient.quotas[pool.source], ids, spec.seed)
 
 
 def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw]:
@@ -133,7 +133,7 @@ def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw
     size = sum(held.values()) if validation.size is None else validation.size
     if size > sum(held.values()):
         raise InputError(
-            f"validation: {size} items asked for, {sum(held.values())} of tasks {'+'.join(validation.tasks)} held by "
+            f"validation: {size} items requested, {sum(held.values())} of tasks {'+'.join(validation.tasks)} held by "
             f"{', '.join(f'{name} ({number})' for name, number in held.items()) or 'no source'}"
         )
     quotas = sainte_lague(held, size)
@@ -208,11 +208,11 @@ def main(argv: list[str]) -> None:
 
     pools = {source: read_pool(source, path, spec.mix.tasks, spec.mix) for source, path in options.train}
     draws, facts = train_draws(spec, pools)
-    wanted = spec.validation.provenances
+    components = spec.validation.provenances
     common = [
         read_pool(source, path, spec.validation.tasks)
         for source, path in sorted(options.validation)
-        if wanted is None or spec.provenance_of[source] in wanted
+        if components is None or spec.provenance_of[source] in components
     ]
     train = assembled(draws, spec.seed)
     validation = assembled(validation_draws(spec.validation, common), spec.validation.seed)

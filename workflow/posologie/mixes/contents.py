@@ -81,12 +81,12 @@ def lengths(values: np.ndarray) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A key of `shares` or `counts`: how many items it gives, what its sources hold, and what each of them gives.
+class Ingredient:
+    """A component or source as a mix names it, a key of its `shares` or `counts`, and what its sources hold and give.
 
     Attributes:
         requested, quotas: rows of the training set; a repeated item counts each time.
-        epochs: how often each item stands in the training set; some once less where that does not divide a quota.
+        epochs: how often each item occurs in the training set; some one time fewer if that does not divide a quota.
     """
 
     name: str
@@ -100,28 +100,31 @@ class Part:
         return -(-self.quotas[source] // self.epochs)
 
 
-def sources_of(part: str, provenance_of: Mapping[str, str]) -> list[str]:
+def sources_of(ingredient: str, provenance_of: Mapping[str, str]) -> list[str]:
     """Return the sources that a key of `shares` or `counts` stands for: those of a component, or a single source."""
-    of_component = sorted(source for source, component in provenance_of.items() if component == part)
-    return of_component or ([part] if part in provenance_of else [])
+    of_component = sorted(source for source, component in provenance_of.items() if component == ingredient)
+    return of_component or ([ingredient] if ingredient in provenance_of else [])
 
 
-def part_counts(mix: Mix, smallest: int, provenance_of: Mapping[str, str]) -> dict[str, int]:
+def ingredient_counts(mix: Mix, smallest: int, provenance_of: Mapping[str, str]) -> dict[str, int]:
     """Return how many items each key of `shares` or `counts` gives, in the order of their first sources' names.
 
     That order decides between equals, so that what a component is called changes no draw.
     """
-    first = {part: min(sources_of(part, provenance_of), default=part) for part in (mix.counts or mix.shares or {})}
-    parts = sorted(first, key=lambda part: (first[part], part))
+    first = {
+        ingredient: min(sources_of(ingredient, provenance_of), default=ingredient)
+        for ingredient in (mix.counts or mix.shares or {})
+    }
+    ingredients = sorted(first, key=lambda ingredient: (first[ingredient], ingredient))
     if mix.counts is not None:
-        return {part: mix.counts[part] for part in parts}
+        return {ingredient: mix.counts[ingredient] for ingredient in ingredients}
     if mix.shares is None or mix.size is None:
         raise InputError("mix: neither counts nor shares with a size")
-    # Numbers with leading zeros sort as the parts do.
-    places = {part: f"{number:09d}" for number, part in enumerate(parts)}
-    shares = {places[part]: share for part, share in mix.shares.items()}
+    # Numbers with leading zeros sort as the ingredients do.
+    places = {ingredient: f"{number:09d}" for number, ingredient in enumerate(ingredients)}
+    shares = {places[ingredient]: share for ingredient, share in mix.shares.items()}
     seats = sainte_lague(shares, smallest if mix.size == "smallest" else mix.size)
-    return {part: seats[places[part]] for part in parts}
+    return {ingredient: seats[places[ingredient]] for ingredient in ingredients}
 
 
 def held_by_provenance(spec: MixSpec, pools: Mapping[str, Pool]) -> dict[str, int]:
@@ -132,11 +135,11 @@ def held_by_provenance(spec: MixSpec, pools: Mapping[str, Pool]) -> dict[str, in
     }
 
 
-def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
-    """Return the parts of a mix, in the order of their first sources' names.
+def ingredients_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Ingredient]:
+    """Return the ingredients of a mix, in the order of their first sources' names.
 
     Raises:
-        InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
+        InputError: if an ingredient names no source, a source is drawn from twice, or an ingredient holds too little.
     """
     of_provenance = held_by_provenance(spec, pools)
     smallest = min(of_provenance, key=lambda provenance: of_provenance[provenance])
@@ -144,23 +147,23 @@ def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
         raise InputError(
             f"mix {spec.name}: size smallest is 0: no training items of task {'+'.join(spec.mix.tasks)} are {smallest}"
         )
-    parts: list[Part] = []
-    for name, count in part_counts(spec.mix, of_provenance[smallest], spec.provenance_of).items():
+    ingredients: list[Ingredient] = []
+    for name, count in ingredient_counts(spec.mix, of_provenance[smallest], spec.provenance_of).items():
         sources = [source for source in sources_of(name, spec.provenance_of) if source in pools]
         if not sources:
-            raise InputError(f"mix {spec.name}: no training shard of '{name}'; given are {', '.join(sorted(pools))}")
-        drawn = {source for part in parts for source, quota in part.quotas.items() if quota}
+            raise InputError(f"mix {spec.name}: no training shard of '{name}'; available: {', '.join(sorted(pools))}")
+        drawn = {source for ingredient in ingredients for source, quota in ingredient.quotas.items() if quota}
         if twice := drawn & set(sources):
-            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a component")
+            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: on its own and in a component")
         held = {source: len(pools[source].ids) for source in sources}
         epochs = spec.mix.epochs.get(name, 1)
         if count > epochs * sum(held.values()):
             times = "" if epochs == 1 else f" {epochs} times each"
             raise InputError(
-                f"mix {spec.name}: {count} items of '{name}' asked for{times}, {sum(held.values())} of tasks "
+                f"mix {spec.name}: {count} items of '{name}' requested{times}, {sum(held.values())} of tasks "
                 f"{'+'.join(spec.mix.tasks)} held by {', '.join(f'{name} ({held[name]})' for name in held)}; lower the "
                 f"share or the size, or repeat items with epochs: {{{name}: {-(-count // max(1, sum(held.values())))}}}"
             )
         quotas = sainte_lague({source: epochs * number for source, number in held.items() if number}, count)
-        parts.append(Part(name, count, held, quotas, epochs))
-    return parts
+        ingredients.append(Ingredient(name, count, held, quotas, epochs))
+    return ingredients

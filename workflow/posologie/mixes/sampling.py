@@ -195,11 +195,11 @@ def stratum_quotas(pool: Pool, count: int, mix: Mix | None = None) -> dict[str, 
     taken = sainte_lague(weights, count, held)
     if sum(taken.values()) < count:
         stock = ", ".join(f"{name or 'all'} {number}" for name, number in sorted(held.items()))
-        raise InputError(f"source {pool.source}: {count} items asked for; held in {pool.path}: {stock}")
+        raise InputError(f"source {pool.source}: {count} items requested; held in {pool.path}: {stock}")
     short = next((name for name in sorted(requested) if requested[name] > held[name]), None)
     if short is not None and mix is not None and mix.shortfall == "fail":
         raise InputError(
-            f"source {pool.source}, stratum {short}: {requested[short]} items asked for, {held[short]} held in "
+            f"source {pool.source}, stratum {short}: {requested[short]} items requested, {held[short]} held in "
             f"{pool.path}; lower the size or the share, or set shortfall: redistribute"
         )
     return {name: {"held": held[name], "asked": requested[name], "taken": taken[name]} for name in sorted(taken)}

@@ -41,7 +41,7 @@ def lowest_terms(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 class Drawing(Spec):
-    """How the items of each part are drawn."""
+    """How the items of each component or source are drawn."""
 
     tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), min_length=1, description="tasks of the items drawn")
     strata: tuple[Stratum, ...] = Field(
@@ -100,9 +100,11 @@ class Mix(Drawing):
             raise ValueError("size together with shares, and only with shares")
         if not (self.shares or self.counts):
             raise ValueError("at least one component or source")
-        parts = self.shares or self.counts or {}
-        if unknown := sorted(set(self.epochs) - set(parts)):
-            raise ValueError(f"epochs of the keys of shares or counts ({', '.join(parts)}), not of '{unknown[0]}'")
+        ingredients = self.shares or self.counts or {}
+        if unknown := sorted(set(self.epochs) - set(ingredients)):
+            raise ValueError(
+                f"epochs of the keys of shares or counts ({', '.join(ingredients)}), not of '{unknown[0]}'"
+            )
         return self
 
 
@@ -259,8 +261,8 @@ def mix_of(sweep: Sweep, value: float) -> Mix:
             share = Fraction(str(value))
             rest = sweep.rest if isinstance(sweep.rest, dict) else {sweep.rest: 1.0}
             weights = {name: Fraction(str(weight)) for name, weight in rest.items()}
-            parts = {name: (1 - share) * weight / sum(weights.values()) for name, weight in weights.items()}
-            shares = {name: float(part) for name, part in {sweep.of: share, **parts}.items() if part}
+            others = {name: (1 - share) * weight / sum(weights.values()) for name, weight in weights.items()}
+            shares = {name: float(part) for name, part in {sweep.of: share, **others}.items() if part}
             return Mix(shares=shares, size=sweep.size, **drawing)
         case SizeSweep():
             return Mix(shares=sweep.shares, size=int(value), **drawing)
@@ -303,7 +305,7 @@ def has_all_coalitions(blends: Mapping[str, Blend]) -> bool:
 def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list[str]:
     """Return the mixes of one size to which a linear surface in the shares can be fitted with a test of its fit.
 
-    There have to be more different blends than components, and they have to tell all components apart. Of several sizes
+    There must be more different blends than components, and they must distinguish all components. Of several sizes
     it is the one with most mixes, the larger between equals. Mixes of several sizes are not joined, because their
     differences hold what more data does.
 
@@ -324,7 +326,7 @@ def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list
 def least_repeated(
     blends: Mapping[str, Blend], sizes: Mapping[str, str], epochs: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Blend]:
-    """Return the mixes that shares and size tell apart: of several with the same, those that repeat items least.
+    """Return the mixes that differ in shares or size: of several with the same, those that repeat items least.
 
     A model of the shares alone would take the others for the same mix with another seed.
 

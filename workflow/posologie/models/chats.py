@@ -55,8 +55,8 @@ class Chats:
         self._own = bool(answer) and before.startswith(prompt)
         if not self._own and self.form.answer_prefix is None:
             raise InputError(
-                f"{name}: the chat template does not put the answer behind the prompt; say in answer_prefix what"
-                " stands between them, such as '\\n</think>\\n\\n'"
+                f"{name}: the chat template does not put the answer after the prompt; put into answer_prefix"
+                " the text between them, such as '\\n</think>\\n\\n'"
             )
         derived = before[len(prompt) :] if self._own else ""
         self.lead = derived if self.form.answer_prefix is None else self.form.answer_prefix
@@ -78,7 +78,7 @@ class Chats:
             return prompt, self._rendered(turns, prompting=True) + self.lead + self._protected(answer) + self._tail
         whole = self._rendered([*turns, {"role": "assistant", "content": answer}], prompting=False)
         if not whole.startswith(prompt) or len(whole) == len(prompt):
-            raise InputError(f"{self.name}: the chat template does not put the answer behind the prompt")
+            raise InputError(f"{self.name}: the chat template does not put the answer after the prompt")
         return prompt, whole
 
     def shown(self, rendered: str) -> str:
@@ -133,8 +133,8 @@ class Chats:
         if together[:first] != alone:
             raise InputError(
                 f"{self.name}: item '{name}': the prompt ends inside a token of the training example"
-                f" ({self.tokenizer.decode(together[max(0, first - 1) : first + 1])!r}); say in answer_prefix what"
-                " stands between prompt and answer"
+                f" ({self.tokenizer.decode(together[max(0, first - 1) : first + 1])!r}); put into answer_prefix"
+                " the text between prompt and answer"
             )
 
     def _rendered(self, turns: Sequence[Turn], *, prompting: bool) -> str:

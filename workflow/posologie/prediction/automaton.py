@@ -97,7 +97,7 @@ class Vocabulary:
             blank_first: whether the tokenizer spells a label behind the prompt as a blank and a letter.
 
         Raises:
-            InputError: if labels could not be told from the separator, or there is no end token.
+            InputError: if labels could not be distinguished from the separator, or there is no end token.
         """
         core = separator.strip(" ")
         self.word = bool(core) and (core[0].isalnum() or core[-1].isalnum())

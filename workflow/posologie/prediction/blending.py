@@ -14,7 +14,7 @@ from posologie.training.trained_weights import change_of, refuse_left
 
 
 @dataclass(frozen=True)
-class Ingredient:
+class WeightedModel:
     """A trained model and its share in a blend.
 
     Attributes:
@@ -29,33 +29,33 @@ class Ingredient:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def blend(network: Any, ingredients: Sequence[Ingredient], rank: int | None = None) -> Any:
+def blend(network: Any, models: Sequence[WeightedModel], rank: int | None = None) -> Any:
     """Return a loaded backbone with its weights W₀ replaced by W₀ + Σ αₖ (Wₖ − W₀), in place and in its own precision.
 
     Wₖ are the effective weights of the trained models, computed in float32: for DoRA, magnitude and direction together.
 
     Args:
         network: the backbone, on any device.
-        ingredients: trained models of this backbone.
+        models: trained models of this backbone.
         rank: if given, each changed matrix's sum of changes is replaced by its best approximation of this rank, as an
             adapter of that rank could hold it (Eckart and Young 1936).
 
     Raises:
         InputError: if a model was not trained on this backbone, or is of a kind that this does not merge.
     """
-    changes = [change_of(one.weights, one.config) for one in ingredients]
+    changes = [change_of(model.weights, model.config) for model in models]
     for name, parameter in network.named_parameters():
         base = parameter.float()
         total = torch.zeros_like(base)
-        for one, change in zip(ingredients, changes, strict=True):
+        for trained, change in zip(models, changes, strict=True):
             effective = change.effective(name, parameter)
             if effective is not None:
-                total += one.share * (effective - base)
+                total += trained.share * (effective - base)
         if rank is not None and total.ndim == 2:
             total = _of_rank(total, rank)
         parameter.copy_((base + total).to(parameter.dtype))
-    for one, change in zip(ingredients, changes, strict=True):
-        refuse_left(change, one.weights, "the backbone")
+    for trained, change in zip(models, changes, strict=True):
+        refuse_left(change, trained.weights, "the backbone")
     return network.eval()
 
 

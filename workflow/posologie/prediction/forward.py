@@ -348,7 +348,7 @@ def packs(model: Any) -> bool:
     """Whether a model computes packed prompts as it computes them one by one.
 
     A model whose layers look back over a window only, or that takes no mask of pairs, does not. This is tried on two
-    short texts with a common beginning, because the configuration of an unknown architecture does not tell.
+    short texts with a common beginning, because the configuration of an unknown architecture does not say.
     """
     settings = model.config.get_text_config()
     kinds = getattr(settings, "layer_types", None) or ()

@@ -1,4 +1,4 @@
-"""One prediction job, whoever answers: items selected, windows answered and kept on disk, files written."""
+"""One prediction job, for any kind of model: items selected, windows answered and kept on disk, files written."""
 
 import argparse
 import hashlib
@@ -131,9 +131,11 @@ def predict(
     if spec.answer_words not in ("", answer_words_digest()):
         raise InputError("resources/languages/*.yaml, answers: edited since the run was planned; start the run again")
     outputs, records = dict(options.predictions), dict(options.run)
-    for key, given in (("--predictions", outputs), ("--run", records)):
-        if set(given) != set(spec.suites):
-            raise InputError(f"{key} {' '.join(sorted(given))}: expected the suites {' '.join(sorted(spec.suites))}")
+    for key, of_suites in (("--predictions", outputs), ("--run", records)):
+        if set(of_suites) != set(spec.suites):
+            raise InputError(
+                f"{key} {' '.join(sorted(of_suites))}: expected the suites {' '.join(sorted(spec.suites))}"
+            )
     shards: dict[str, list[Path]] = {}
     for source, path in options.items:
         shards.setdefault(source, []).append(Path(path))
@@ -256,15 +258,15 @@ def _warn(suite: str, model: str, counted: Mapping[str, Any]) -> None:
     single = counted["single_answer_questions"]
     if 2 * single["cut_before_labels_were_read"] > single["rows"]:
         log.warning(
-            "%s, suite %s: %d of %d greedy answers ran out of tokens before they named a label: they open an answer and"
-            " do not give it; set suites.%s.mcqu_new_tokens to more",
+            "%s, suite %s: %d of %d greedy answers ran out of tokens before they named a label: they begin an answer"
+            " but do not finish it; raise suites.%s.mcqu_new_tokens",
             *(model, suite, single["cut_before_labels_were_read"], single["rows"], suite),
         )
     mass = single["mean_label_mass"]
     if mass is not None and mass < LEAST_LABEL_MASS:
         log.warning(
             "%s, suite %s: all labels together have %.1f %% of the probability: the model expects something else here,"
-            " and constrained answers rest on the little that is left; see answer_prefix and template_options",
+            " and constrained answers rest on the small remainder; see answer_prefix and template_options",
             *(model, suite, 100 * mass),
         )
 

@@ -265,10 +265,12 @@ class LocalModel:
     def _note_halving(self, failure: str, requests: Sequence[Request], prompts: Prompted) -> None:
         if len(requests) == 1 or self.chunk_tokens == 1:
             name, length = requests[0].item.id, len(prompts[requests[0].place])
-            raise InputError(f"item '{name}': {length} prompt tokens do not fit into memory by themselves ({failure})")
+            raise InputError(
+                f"item '{name}': {length} prompt tokens do not fit into memory even on their own ({failure})"
+            )
         self.halvings += 1
         self.chunk_tokens //= 2
-        log.warning("out of memory (%s): from here on, %d tokens at once", failure, self.chunk_tokens)
+        log.warning("out of memory (%s): continuing with %d tokens at once", failure, self.chunk_tokens)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

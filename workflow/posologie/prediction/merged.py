@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from posologie.prediction.blending import Ingredient, blend
+from posologie.prediction.blending import WeightedModel, blend
 from posologie.prediction.job import add_job_arguments, predict
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import load, refuse_altered
@@ -26,22 +26,22 @@ def main(argv: list[str]) -> None:
     folders = {name: Path(folder) for name, folder in options.adapters}
     if folders.keys() != spec.shares.keys():
         raise InputError(f"--adapters {' '.join(sorted(folders))}: expected those of {' '.join(sorted(spec.shares))}")
-    ingredients = [
-        Ingredient(
+    models = [
+        WeightedModel(
             spec.shares[name], folders[name] / "adapter_model.safetensors", folders[name] / "adapter_config.json"
         )
         for name in sorted(folders)
     ]
     claim_devices(options.devices)
     inputs = {"backbone": options.backbone}
-    for name, ingredient in zip(sorted(folders), ingredients, strict=True):
-        inputs |= {f"weights {name}": ingredient.weights, f"config {name}": ingredient.config}
+    for name, trained in zip(sorted(folders), models, strict=True):
+        inputs |= {f"weights {name}": trained.weights, f"config {name}": trained.config}
 
     def loaded() -> LocalModel:
         torch.set_num_threads(options.threads)
-        for ingredient in ingredients:
-            refuse_altered(ingredient.weights, ingredient.config)
-        model = load(options.backbone, spec.precision, change=lambda network: blend(network, ingredients, spec.rank))
+        for trained in models:
+            refuse_altered(trained.weights, trained.config)
+        model = load(options.backbone, spec.precision, change=lambda network: blend(network, models, spec.rank))
         return LocalModel(model, spec.prompting, options.chunk_tokens, spec.chat, spec.long_prompts)
 
     predict(spec, options, inputs, loaded)

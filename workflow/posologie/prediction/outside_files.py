@@ -1,4 +1,4 @@
-"""Answers that somebody else's program wrote: tables, lm-evaluation-harness's samples, Inspect's logs."""
+"""Answers that other programs wrote: tables, lm-evaluation-harness's samples, Inspect's logs."""
 
 import json
 from collections.abc import Iterator
@@ -106,7 +106,7 @@ def _inspect(path: Path, layout: Layout) -> Iterator[Found]:
 
 
 def _content(content: Any) -> str:
-    """Return the text of a message: a text, or a list of parts of which reasoning is no answer."""
+    """Return the text of a message: a text, or a list of parts; reasoning is not part of the answer."""
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
     return str(content)

@@ -1,4 +1,4 @@
-"""Scores that somebody else's program gave its answers: lm-evaluation-harness's samples, Inspect's logs, tables.
+"""Scores that other programs gave their answers: lm-evaluation-harness's samples, Inspect's logs, tables.
 
 An evaluation is a file, or a folder with the files of one model:
 
@@ -159,11 +159,11 @@ def _of_harness(file: Path, chosen_filter: str | None, group: str | None, notes:
         if len(filters) > 1:
             raise InputError(f"{file}: no filter '{chosen_filter}'; choose one of {', '.join(filters)}")
         chosen_filter = None
-    wanted = chosen_filter or (filters[0] if filters else "none")
+    filter_name = chosen_filter or (filters[0] if filters else "none")
     if len(filters) > 1 and chosen_filter is None:
-        notes.append(f"{task}: filter {wanted} counts, of {', '.join(filters)}")
+        notes.append(f"{task}: filter {filter_name} counts, of {', '.join(filters)}")
     for place, sample in samples:
-        if str(sample.get("filter", "none")) == wanted:
+        if str(sample.get("filter", "none")) == filter_name:
             yield _sample(place, task, sample, group)
 
 
@@ -224,10 +224,10 @@ def _of_inspect(file: Path, document: dict[str, Any], group: str | None) -> Iter
         place = f"{file}, sample {number}"
         if not isinstance(sample, dict) or sample.get("id") is None:
             raise InputError(f"{place}: no 'id'; expected a sample of an Inspect log")
-        item, given = str(sample["id"]), sample.get("scores")
-        if not isinstance(given, dict) or not given:
+        item, score_map = str(sample["id"]), sample.get("scores")
+        if not isinstance(score_map, dict) or not score_map:
             raise InputError(f"{place}: no 'scores'; expected a log that was scored")
-        scores = {str(name): _inspect_value(score, f"{place}, scorer {name}") for name, score in given.items()}
+        scores = {str(name): _inspect_value(score, f"{place}, scorer {name}") for name, score in score_map.items()}
         answer = str(value_at(sample, "scores.choice.answer") or "") if sample.get("choices") else ""
         gold, chosen = _letter(str(sample.get("target"))), _letter(answer)
         if gold is None or chosen is None:
@@ -289,7 +289,7 @@ def _group_of(sample: dict[str, Any], group: str | None, item: str, place: str) 
 
 
 def _falling(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Yield the task and name of each metric of which the results beside the samples say that lower is better."""
+    """Yield the task and name of each metric where lower is better by the results beside the samples."""
     for folder in dict.fromkeys(file.parent for file in files):
         for path in sorted(folder.glob("results_*.json")):
             stated = value_at(read_json(path), "higher_is_better")

@@ -158,7 +158,7 @@ def _all_of_them(text: str, count: int) -> Reading | None:
     rest = match["rest"].strip(" .!")
     if not rest:
         return Reading("labels", tuple(range(count)))
-    if excepted := EXCEPT.fullmatch(match["rest"].rstrip(" .!")):
+    if excepted := EXCEPT.fullmatch(match["rest"]):
         inner = compiled(list_pattern()).match(excepted["labels"])
         if inner and (left := labels_of(letters_in(inner.group()), count)).outcome == "labels":
             return Reading("labels", tuple(label for label in range(count) if label not in left.labels))

@@ -36,8 +36,6 @@ def whole_list(text: str, count: int, separator: str) -> Reading | None:
     if compiled(list_pattern(separator), re.IGNORECASE if not re.search("[A-Z]", bare) else 0).fullmatch(bare):
         letters = re.findall(r"(?<![\w'])[a-z](?![\w'])", bare) or letters_in(bare)
         return labels_of(letters, count)
-    if re.fullmatch(r"\(?[a-z]\)?(?:(?:, ?| et | and |; ?)\(?[a-z]\)?)*", bare):
-        return labels_of(re.findall("[a-z](?![a-z])(?<![a-z]{2})", bare), count)
     return None
 
 
@@ -48,7 +46,7 @@ def first_line(text: str, count: int, separator: str) -> Reading | None:
         reading = whole_list(first, count, separator)
         return reading if reading and reading.outcome == "labels" else None
     sentence = re.split(r"(?<=[A-Z)])[.。]\s", text, maxsplit=1)[0]
-    if re.search(r"\w[^\w]+\w", sentence) and len(letters_in(sentence)) > 1:
+    if re.search(r"\w[^\w]+\w", sentence):
         reading = whole_list(sentence, count, separator)
         return reading if reading and len(reading.labels) > 1 else None
     return None
@@ -83,7 +81,7 @@ def whole_options(text: str, options: Sequence[str]) -> Reading | None:
 
 
 def _unique(texts: Iterable[str], options: Sequence[str]) -> Reading:
-    """Return the labels of option texts; a text that two options have tells nothing."""
+    """Return the labels of option texts; a text that two options share is ignored."""
     labels = set()
     for text in texts:
         if options.count(text) > 1:

@@ -49,7 +49,7 @@ class Answer:
         finish: `stop` if the model ended the greedy text itself, `length` if its tokens ran out.
         constrained_labels: displayed positions, ascending; None for an open question.
         label_probabilities: at the first step, over the labels, summing to 1; None for an open question, or where the
-            model does not tell.
+            model does not give it.
         label_mass: probability of all labels together under the full vocabulary.
         constrained_by: how the constrained labels came about (`prediction_schema`).
         thoughts: what the model thought before it answered; the greedy text is what follows.
@@ -199,8 +199,8 @@ def select(
                     tasks.append(matches["task"])
     if not ids:
         origins = f", origins {', '.join(benchmark.origins)}" if benchmark.origins else ""
-        wanted = f"split {benchmark.split}, task {' or '.join(benchmark.tasks)}{origins}"
-        raise InputError(f"benchmark '{name}': no item of source '{benchmark.source}' has {wanted}")
+        selection = f"split {benchmark.split}, task {' or '.join(benchmark.tasks)}{origins}"
+        raise InputError(f"benchmark '{name}': no item of source '{benchmark.source}' has {selection}")
     id_column, task_column = pa.concat_arrays(ids), pa.concat_arrays(tasks)
     order = pc.sort_indices(id_column).to_numpy().astype(np.int64)
     if benchmark.limit is not None and benchmark.limit < len(order):
@@ -220,8 +220,6 @@ def _batches(path: Path) -> Iterator[pa.Table]:
     check_seal(path)
     try:
         file = pq.ParquetFile(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
     missing = [column for column in item_schema().names if column not in file.schema_arrow.names]
@@ -235,9 +233,9 @@ def _matching(batch: pa.Table, benchmark: Benchmark) -> pa.Table:
     matches = pc.and_(pc.equal(batch["split"], benchmark.split), pc.is_in(batch["task"], pa.array(benchmark.tasks)))
     rows = batch.filter(matches)
     if benchmark.origins is not None:
-        wanted = set(benchmark.origins)
+        origins = set(benchmark.origins)
         rows = rows.filter(
-            pa.array([json.loads(meta).get("origin") in wanted for meta in rows["meta"].to_pylist()], pa.bool_())
+            pa.array([json.loads(meta).get("origin") in origins for meta in rows["meta"].to_pylist()], pa.bool_())
         )
     return rows
 

@@ -99,7 +99,7 @@ class ServedModel:
         """Answer a window.
 
         Raises:
-            InputError: if requests failed for good; what was answered is kept, and a further run asks only the rest.
+            InputError: if requests failed for good; the answers so far are kept, and a further run asks only the rest.
         """
         waiting = [request for request in requests if request.place not in done]
         replies = self._replies(waiting, self._greedy)
@@ -125,7 +125,7 @@ class ServedModel:
         if failed:
             item, error = failed[0]
             problem = f"{len(failed)} of {len(requests)} requests failed, the first for item '{item}': {error}"
-            raise InputError(f"{self._place()}: {problem}; what was answered is kept, run again for the rest")
+            raise InputError(f"{self._place()}: {problem}; the answers so far are kept, run again for the rest")
         return {request.place: outcome for request, outcome in outcomes if isinstance(outcome, Reply)}
 
     def _place(self) -> str:
@@ -211,7 +211,7 @@ _MORE_ROOM = 4
 
 
 def first_step(reply: Reply) -> LabelStep | None:
-    """Return the probabilities of the labels at the first token, if the endpoint told them."""
+    """Return the probabilities of the labels at the first token, if the endpoint gave them."""
     return next((step for step in reply.label_steps if step.offset == 0), None)
 
 

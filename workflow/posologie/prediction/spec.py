@@ -61,7 +61,7 @@ class Suite(Spec):
 
 
 class Questions(Spec):
-    """What is asked, whoever answers."""
+    """What is asked, independent of the model that answers."""
 
     model: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}`, or a published model")
     suites: dict[Name, Suite] = Field(description="the suites that one job answers, so that it loads the model once")

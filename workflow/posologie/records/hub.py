@@ -117,7 +117,7 @@ def _check(name: str, folder: Path, listed: dict[str, RepoSibling], checksums: d
             whole = sibling.blob_id is None or sibling.blob_id == _git_blob_hash(folder / file)
         if not whole:
             (folder / file).unlink()
-            raise InputError(f"hub = '{name}': {file} arrived damaged and was deleted; run again to fetch it anew")
+            raise InputError(f"hub = '{name}': {file} was damaged in transfer and deleted; run again to fetch it")
 
 
 def _git_blob_hash(path: Path) -> str:

@@ -169,8 +169,8 @@ def read_item_table(path: str | os.PathLike[str], columns: list[str] | None = No
         kind = stored.field(expected.name).type
         if kind != expected.type:
             raise InputError(f"{path}: column '{expected.name}' is {kind}; expected {expected.type}")
-    wanted = schema if columns is None else pyarrow.schema([schema.field(name) for name in columns])
-    return read_parquet(path, wanted.names).cast(wanted)
+    read_schema = schema if columns is None else pyarrow.schema([schema.field(name) for name in columns])
+    return read_parquet(path, read_schema.names).cast(read_schema)
 
 
 def read_items(path: str | os.PathLike[str]) -> list[Item]:
@@ -233,7 +233,7 @@ def document_descent(document: Mapping[str, Any]) -> list[Any]:
 
 
 def published(meta: Mapping[str, Any]) -> list[Any]:
-    """Return the lineage of a record of a published data set: its name there, whatever language it is in.
+    """Return the lineage of a record of a published data set: its name there, in any language.
 
     A translation of the set that keeps the record's id has the same name, and so do all translations of that one.
     Empty where the origin is none of those that name their records, or the record has no id. MMLU has no ids; its

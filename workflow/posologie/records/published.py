@@ -216,7 +216,7 @@ def check_names(file: str, published: Published, names: PublishedNames, ours: Ma
     of_scores = any(scored)
     if not of_scores and not any(common[kind] for kind in ("ratings", "components", "translators")):
         raise InputError(
-            f"published.file = '{file}': none of its names is one of this study, so that nothing can be compared; map "
+            f"published.file = '{file}': none of its names is one of this study, so nothing can be compared; map "
             f"them, such as published.backbones: {{{next(iter(ours['backbones']), 'ours')}: "
             f"{next(iter(theirs['backbones']), 'theirs')}}}"
         )
@@ -361,9 +361,9 @@ class Contradiction:
 def contradictions(records: Records) -> Iterator[Contradiction]:
     """Yield the printed numbers that contradict each other: sums first, then numbers of the same records."""
     printed = records.printed
-    for name, wanted in records.sums.items():
-        parts = [printed[key].records for key in wanted.parts]
-        total = printed[wanted.total].records
+    for name, printed_sum in records.sums.items():
+        parts = [printed[key].records for key in printed_sum.parts]
+        total = printed[printed_sum.total].records
         if sum(parts) != total:
             shown = " + ".join(f"{part:,}" for part in parts)
             yield Contradiction(name, sum(parts), total, f"{shown} = {sum(parts):,}, not {total:,}")

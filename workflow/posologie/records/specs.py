@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_NAME = 128
-"""Characters of a name: file systems take 255 bytes, of which suffixes and temporary files need up to 110."""
+"""Characters of a name: file systems take 255 bytes, and suffixes and temporary files need up to 110 of them."""
 _LONGEST_COMPONENT = 255
 _NOT_IN_PATHS = re.compile(r"[{}\x00-\x1f\x7f]|<[a-z][a-z0-9_]*>")
 
@@ -41,7 +41,7 @@ def checked_path(value: str) -> str:
     """
     forbidden = _NOT_IN_PATHS.search(value)
     if value.startswith("~"):
-        raise ValueError("a path written in full: '~' would mean another folder for every user")
+        raise ValueError("a path written in full: '~' would mean a different folder for every user")
     if not value or value.startswith("-"):
         raise ValueError("a path that is not empty and does not begin with '-'")
     if forbidden is not None:
@@ -58,7 +58,7 @@ PathText = Annotated[str, AfterValidator(checked_path)]
 class Spec(BaseModel):
     """A small frozen model of exactly what an artifact depends on (DESIGN, section 4).
 
-    Equal specs have equal canonical JSON, whatever the order in which their keys were given.
+    Equal specs have equal canonical JSON, whatever the order of their keys.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -14,9 +14,9 @@ from posologie.running import commands
 from posologie.running.errors import InputError
 
 LIMITS = (
-    "Not validated for use in practice: answers can be wrong and sound right.",
+    "Not validated for use in practice: answers can sound right and be wrong.",
     "One training run is one draw: another seed gives other numbers.",
-    "The model was evaluated on the suites below alone; how well it does on other tasks was not measured.",
+    "The model was evaluated only on the suites below; how well it does on other tasks was not measured.",
 )
 _ROWS = 80
 _WHERE = {"scope_kind": "all", "aggregate": "item_weighted", "variants": "original"}
@@ -125,7 +125,7 @@ def _kind(spec: CardSpec, recipe: dict[str, Any], study: str) -> str:
 
 def _components(composition: dict[str, Any]) -> list[list[str]]:
     by_component = composition["train"]["by_provenance"]
-    return [[name, str(found["items"])] for name, found in sorted(by_component.items())]
+    return [[name, str(counts["items"])] for name, counts in sorted(by_component.items())]
 
 
 def _facts(run: dict[str, Any]) -> list[list[str]]:

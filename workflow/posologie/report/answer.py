@@ -112,14 +112,14 @@ def _best(
         gained = f"{_gain(None, best, level)}{over}, n = {best.n:,}."
         if over and first is not None and first.number("gain_corrected") is not None:
             chosen = f"gains {_corrected(first, level)} {unit_name(best.unit)} over the base model"
-            gained = f"{chosen}, corrected for its having been chosen, n = {best.n:,}."
+            gained = f"{chosen}, corrected for the choice, n = {best.n:,}."
         names = [row["mix"] for row in rows if row["in_set"] == "1"]
         if best.verdict != "better" or first is None:
             return f"{_not_shown(overall, best)} {gained}" if best.verdict != "better" else f"{best.arm} {gained}"
         if len(names) == 1:
             return f"{best.arm} is the best of {len(rows)} trained mixes and {gained}"
         return (
-            f"{joined(names)} cannot be distinguished from the best of {len(rows)} trained mixes; {best.arm} came out "
+            f"{joined(names)} cannot be distinguished from the best of {len(rows)} trained mixes; {best.arm} ranked "
             f"first and {gained}"
         )
     gained = f"{_gain(first, best, level)}, {where}; {_certainty(inputs, best)}."
@@ -139,7 +139,7 @@ def _alike(overall: Sequence[Effect], best: Effect) -> list[str]:
 def _not_shown(overall: Sequence[Effect], best: Effect) -> str:
     """Return the beginning of the answer where the mix that came out first is not shown to help."""
     names = _alike(overall, best)
-    came = f"{joined(names)} came out first alike; {best.arm}" if len(names) > 1 else f"{best.arm} came out first and"
+    came = f"{joined(names)} tied for first; {best.arm}" if len(names) > 1 else f"{best.arm} ranked first and"
     if len(overall) == 1:
         came = best.arm
     if helping := [effect for effect in overall if effect.verdict == "better"]:
@@ -154,7 +154,7 @@ def _gain(first: Row | None, best: Effect, level: str) -> str:
     unit = unit_name(best.unit)
     verb = "gains" if best.value > 0 and not _is_zero(decimal(best.value, 1)) else "differs from the base model by"
     if first is not None and first.number("gain_corrected") is not None:
-        return f"{verb} {_signed(best)} {unit}; corrected for its having been chosen, {_corrected(first, level)}"
+        return f"{verb} {_signed(best)} {unit}; corrected for the choice, {_corrected(first, level)}"
     return f"{verb} {_signed(best)} {unit}{_interval(best, level)}"
 
 
@@ -171,7 +171,7 @@ def _best_set(rows: Sequence[Row], first: Row, alike: Sequence[str], best: Effec
     names = [row["mix"] for row in rows if row["in_set"] == "1"]
     if len(names) == 1:
         return f"{best.arm} is the best of {len(rows)} mixes."
-    came = f"{joined(alike)} came out first alike" if len(alike) > 1 else f"{best.arm} came out first"
+    came = f"{joined(alike)} tied for first" if len(alike) > 1 else f"{best.arm} ranked first"
     worse = decimal(-first.needed("low"), 1)
     who = f"{best.arm} is" if len(alike) > 1 else "is"
     margin = "" if _is_zero(worse) else f", and {who} at most {worse} {unit_name(best.unit)} worse than the best"

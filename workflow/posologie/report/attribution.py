@@ -96,8 +96,8 @@ def _total(inputs: Inputs) -> str:
     ]
     through = next((part for part in noted if part.startswith("from a linear surface")), "from a linear surface")
     beware = (
-        " It does not fit some of the measures (see the notes of the table): there the values describe the plane that "
-        "comes nearest to these mixes, and not each mix."
+        " It does not fit some of the measures (see the notes of the table): there the values describe the "
+        "plane that best fits these mixes, not each mix."
         if any(part.startswith("the surface does not fit") for part in noted)
         else ""
     )
@@ -111,10 +111,10 @@ def _sizes(inputs: Inputs) -> str:
     """Return what the sizes of the mixes mean for the values."""
     noted = {part for row in inputs.rows("attribution") for part in row["note"].split("; ") if "sizes" in part}
     if noted:
-        return f"Beware: {'; '.join(sorted(noted))}. What any training does is shared out among the components."
+        return f"Note: {'; '.join(sorted(noted))}. The effect of training as such is shared among the components."
     return (
-        "All mixes have one size, so a component that joins takes the place of others' data, and what any training "
-        "does is shared out among them."
+        "All mixes have one size, so a component that joins replaces data of the others, and the effect of "
+        "training as such is shared among them."
     )
 
 
@@ -195,7 +195,7 @@ def _dose_table(inputs: Inputs, suite: str) -> Table:
     return table(
         f"dose-{suite}",
         f"Dose and response, suite {suite}",
-        "How often a dose is the best of its sweep says how sure the optimum is.",
+        "How often a dose is the best of its sweep shows how certain the optimum is.",
         columns,
         lines,
         layout.table("dose_response"),

@@ -94,7 +94,7 @@ def doubts(audit: Audit, a: Evaluation, b: Evaluation) -> list[str]:
     texts += [f"{side}: {note}." for side, evaluation in (("A", a), ("B", b)) for note in evaluation.notes]
     texts += list(_one_sided(audit))
     if audit.unplaced:
-        texts.append(f"The place of the right option is not known for {listed(audit.unplaced)}.")
+        texts.append(f"The position of the right option is not known for {listed(audit.unplaced)}.")
     return texts
 
 
@@ -123,12 +123,12 @@ def page_of(audit: Audit, a: Evaluation, b: Evaluation) -> str:
     blocks: tuple[Block, ...] = (Prose(tuple(sentences(audit, a, b)), kind="answer"), _differences(audit))
     page_sections = [Section("differences", "Differences", blocks)]
     if audit.positions:
-        page_sections.append(Section("positions", "Place of the right option", (_positions(audit),)))
+        page_sections.append(Section("positions", "Position of the right option", (_positions(audit),)))
     level = 100 * audit.differences[0]["level"]
     page_sections.append(Section("method", "How this was computed", (Prose((
         "Both models answered the same items, so the variance is that of the paired differences, over clusters of items"
         f" within tasks. Intervals hold {level:g} % each; the simultaneous ones and the corrected p-values (Holm)"
-        " speak of all tasks together. McNemar's exact test is beside them where every score is 0 or 1.",
+        " cover all tasks together. McNemar's exact test is added where every score is 0 or 1.",
     )),)))  # fmt: skip
     files = tuple((side, path.as_posix()) for side, evaluation in (("A", a), ("B", b)) for path in evaluation.files)
     page_sections.append(Section("files", "Files", (Facts(files),)))
@@ -200,11 +200,12 @@ def _positions(audit: Audit) -> Table:
         if statistic == "recall_spread" and not label
     ]
     caption = (
-        "How often each place holds the right option, how often a model answers it, and how often it is right there."
+        "How often each position holds the right option, how often a model chooses it, and how often the model is"
+        " right there."
     )
     if spreads:
-        caption += f" Largest minus smallest share right over the places, in points: {'; '.join(spreads)}."
-    return Table("table-positions", "Place of the right option", caption, columns, rows)
+        caption += f" Largest minus smallest share right over the positions, in points: {'; '.join(spreads)}."
+    return Table("table-positions", "Position of the right option", caption, columns, rows)
 
 
 def _estimate(row: Row | None) -> Cell:

@@ -22,10 +22,11 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         blocks.append(
             Prose(
                 (
-                    "The same questions with their options shuffled. Scored rightly, the gold answer follows its "
-                    "option: what drops then is the model's own preference for places. Scored against the letters of "
-                    "the original order, a right answer counts as wrong wherever its letter moved: that drop is an "
-                    "artefact of the scoring.",
+                    "The same questions with their options shuffled. With correct scoring, the gold answer "
+                    "follows its option, and any drop is the model's own preference for positions. Scored against"
+                    " the letters of "
+                    "the original order, a right answer counts as wrong if its letter moved: that "
+                    "drop is an artefact of the scoring.",
                 )
             )
         )
@@ -46,7 +47,7 @@ def _drop(inputs: Inputs, suite: str) -> list[str]:
     if not any(value for value, _ in known):
         return ["Shuffling the options changes no model's score."]
     moved = f"{decimal(abs(value), 1)} points {'lower' if value > 0 else 'higher'}"
-    return [f"Shuffling the options moves {name} most: it scores {moved} then."]
+    return [f"Shuffling the options affects {name} most: it then scores {moved}."]
 
 
 def _tau(inputs: Inputs, suite: str) -> list[str]:
@@ -59,8 +60,8 @@ def ranking_kept(row: Row) -> str:
     value, low, high = (row.number(column) for column in ("value", "low", "high"))
     if value is None or math.isnan(value):
         return (
-            "Whether the models keep their ranking under permutation cannot be said: all of them score the same in one "
-            "of the two orders, so Kendall's τ is undefined."
+            "It cannot be said whether the models keep their ranking under permutation: in one of the two orders "
+            "all of them score the same, so Kendall's τ is undefined."
         )
     tau = f"(Kendall's τ = {' '.join(text for text in (decimal(value), interval(low, high, 2)) if text)})"
     if value == 1:
@@ -125,9 +126,9 @@ def _places_table(inputs: Inputs, suite: str) -> Table:
         lines.append([Cell(name), Cell(title), *cells])
     return table(
         f"places-{suite}",
-        f"Places of the options, suite {suite}",
-        "In %, original order: how often each label is right, how often each model chooses it, and how often it is "
-        "right when the right answer stands there (single-answer questions).",
+        f"Positions of the options, suite {suite}",
+        "In %, original order: how often each label is right, how often each model chooses it, and how often it "
+        "is right when the right answer is there (single-answer questions).",
         columns,
         lines,
         layout.table("position"),
@@ -135,7 +136,7 @@ def _places_table(inputs: Inputs, suite: str) -> Table:
 
 
 _PROCEDURES = {
-    "first_token": "the likeliest label of the first token",
+    "first_token": "the most probable label of the first token",
     "grammar": "a grammar",
     "json_schema": "a JSON schema",
     "likelihoods": "the log-likelihoods of labels or options",
@@ -143,7 +144,7 @@ _PROCEDURES = {
     "text": "the labels in the text",
     "none": "no constrained answer",
 }
-"""How constrained answers come about that are not a local model's, by the names in predictions and run records."""
+"""How constrained answers that are not a local model's are made, by the names in predictions and run records."""
 
 
 def procedures(inputs: Inputs) -> str:
@@ -169,7 +170,7 @@ def procedures_of(row: Row) -> list[str]:
 
 
 def flipped_labels(inputs: Inputs) -> Prose:
-    """Say how many of the prompts computed once more by themselves had another likeliest label.
+    """Say how many of the prompts computed again on their own had a different most probable label.
 
     In float32 none is computed again: the labels are those of decoding one by one. The run records of one job's suites
     state the whole job, so each job counts once.
@@ -187,23 +188,24 @@ def flipped_labels(inputs: Inputs) -> Prose:
     if prompts:
         again = (
             f"Where models answered in bfloat16, {counted(prompts, 'prompt')} of {counted(len(audits), 'job')} "
-            f"{'was' if prompts == 1 else 'were'} computed once more without a batch"
+            f"{'was' if prompts == 1 else 'were'} computed again without a batch"
         )
         share = f"({decimal(100 * flipped / prompts, 1)} %)"
         sentences.append(
-            f"{again}: {flipped:,} had another likeliest label than in the batch {share}: near-ties, which rounding "
+            f"{again}: {flipped:,} had a different most probable label than in the batch {share}: near-ties, which"
+            f" rounding "
             "decides."
             if flipped
-            else f"{again}: none had another likeliest label than in the batch."
+            else f"{again}: none had a different most probable label than in the batch."
         )
     else:
         sentences.append(
-            "No prompt was computed once more by itself: models answered in float32, where batches change no label, "
+            "No prompt was computed again on its own: models answered in float32, where batches change no label, "
             "or behind an endpoint."
         )
     if halved:
         sentences.append(
             f"Memory ran out in {len(halved)} of {counted(len(jobs), 'prediction job')}; chunks were halved "
-            f"{counted(sum(halved), 'time')} in all, which changes no label but near-ties."
+            f"{counted(sum(halved), 'time')} in all, which affects only near-ties."
         )
     return Prose(tuple(filter(None, (" ".join(sentences), procedures(inputs)))))

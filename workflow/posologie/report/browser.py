@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     """Write the browser's index and data files."""
     arguments = parser("posologie.report.browser", "Write the data of the report's item browser.")
     arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
-    arguments.add_argument("--items", nargs="+", type=named_path, default=[], metavar="SOURCE=SHARD")
+    arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
     arguments.add_argument("--trained", nargs="*", default=[], metavar="SHARD", help="shards that mixes are drawn from")
     arguments.add_argument("--matches", nargs="*", default=[], metavar="FILE", help="what screening found of them")
     arguments.add_argument("--backbones", nargs="*", type=named_path, default=[], metavar="FOLDER=MANIFEST")
@@ -209,7 +209,7 @@ def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf, sent: Sen
     for start, end in _runs(questions, spec.items_per_file):
         rows = questions.slice(start, end - start).to_pylist()
         answers = [table.slice(start, end - start).to_pylist() for table in answer_tables]
-        for entry in _batch(rows, answers, scores, shelf, suite, sent, first):
+        for entry in _batch(rows, answers, scores, shelf=shelf, suite=suite, sent=sent, first_models=first):
             yield entry | _opinions(spec, entry, people)
 
 
@@ -305,9 +305,9 @@ def _add(index: _Index, spec: BrowserSpec, entry: Mapping[str, Any], benchmark: 
     gold = set(entry["gold"])
     marks = JUDGE_DIFFERS if entry["differs"] else 0
     marks |= NEAR if any(match["mixes"] for match in entry["near"]) else 0
-    if entry["task"] != "oeq":
-        marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
-        marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
+    # Of an open question nothing is chosen, and nothing is gold: it gets neither mark.
+    marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
+    marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
     index.ids.append(entry["id"])
     beginning = " ".join(entry["question"].split())
     index.beginnings.append(beginning if len(beginning) <= _BEGINNING else beginning[:_BEGINNING] + "…")

@@ -34,7 +34,7 @@ def checklist(inputs: Inputs) -> tuple[Point, ...]:
         Point(
             "Seeds",
             f"training: {listed([str(seed) for seed in seeds], 12) or 'none'}; draws: {inputs.spec.statistics.seed}",
-            "one seed: verdicts speak of these adapters, not of the recipe" if len(seeds) == 1 else "",
+            "one seed: verdicts are about these adapters, not the recipe" if len(seeds) == 1 else "",
         ),
         _contamination(inputs),
         _prompts(inputs),

@@ -68,9 +68,8 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     blocks.append(
         Prose(
             (
-                "All mixes are drawn with one seeded ranking of the items: what a smaller dose takes from a source is "
-                "contained in what a larger dose takes, so that differences between mixes are as paired as they can "
-                "be.",
+                "All mixes are drawn with one seeded ranking of the items: the items of a smaller dose from "
+                "a source are among those of a larger one, so differences between mixes are paired as far as possible.",
             )
         )
     )
@@ -94,9 +93,7 @@ def held(inputs: Inputs, contents: list[MixContents]) -> str:
     pure = sum(sum(bool(mix.components.get(name)) for name in mix.components if name != "all") == 1 for mix in contents)
     each = "The mix holds" if len(contents) == 1 else f"The study has {counted(len(contents), 'mix')} of"
     alone = (
-        ""
-        if len(contents) == 1 or not pure
-        else f"; {counted(pure, 'mix')} hold{'s' * (pure == 1)} one component alone"
+        "" if len(contents) == 1 or not pure else f"; {counted(pure, 'mix')} hold{'s' * (pure == 1)} only one component"
     )
     return f"{each} {size}{'' if len(contents) == 1 or len(sizes) > 1 else ' each'}, from {joined(names)}{alone}."
 
@@ -145,7 +142,7 @@ def _repetition_table(inputs: Inputs) -> Table | None:
         return None
     several = len({row["seed"] for row in rows}) > 1
     columns = [Column("mix", heading=True), Column("component")]
-    columns += [Column(name, number=True) for name in ("passes", "examples seen", "drawn, % of what is held")]
+    columns += [Column(name, number=True) for name in ("passes", "examples seen", "drawn, % of the items held")]
     lines = [
         [
             Cell(f"{row['mix']}, seed {row['seed']}" if several else row["mix"]),
@@ -157,7 +154,7 @@ def _repetition_table(inputs: Inputs) -> Table | None:
         for row in rows
     ]
     caption = (
-        "An item is drawn once at most, and seen once in each pass. A component of which all is drawn can give no "
+        "An item is drawn at most once, and seen once in each pass. A fully drawn component can give no "
         "more: a mix that asks for more is refused, never filled by repeating items."
     )
     return table("repetition", "Repetition", caption, columns, lines, layout.table("composition"))
@@ -208,7 +205,7 @@ def _published_table(inputs: Inputs) -> Table | None:
         for row in (*printed, *contradictions)
     ]
     caption = (
-        "Numbers of records as they were printed, beside what the shards hold. Below them, printed numbers that "
-        "contradict each other: one stands in the column of ours."
+        "Printed numbers of records, beside what the shards hold. Below them, printed numbers that "
+        "contradict each other: the second is in the column of ours."
     )
     return table("records", "Ours and the published", caption, columns, lines, layout.table("composition"))

@@ -18,9 +18,10 @@ def corrections(inputs: Inputs) -> list[Block]:
             Prose(
                 (
                     *_conclusions(rows),
-                    "A judge has read every answer, and people some. The corrected score is the judge's mean over all "
-                    "answers plus what people say beyond the judge on those that they rated: it is unbiased however "
-                    "wrong the judge is, and its interval is the shorter the better the judge is "
+                    "A judge has read every answer, and people some. The corrected score is the judge's mean "
+                    "over all answers plus the mean difference between people and judge on the answers that people"
+                    " rated: it is unbiased however wrong the judge is, and the better the judge, the shorter the"
+                    " interval "
                     "(prediction-powered inference).",
                     *_further(rows),
                 )
@@ -66,7 +67,7 @@ def _further(rows: list[Row]) -> list[str]:
         return []
     judge = min(needed, key=lambda name: needed[name])
     if needed[judge] == 0:
-        return [f"With {judge}, further ratings of these answers would hardly shorten an interval."]
+        return [f"With {judge}, further ratings of these answers would hardly shorten any interval."]
     return [
         f"With {judge}, {counted(round(needed[judge]), 'more rating')} of each model's answers would bring every "
         "model's interval to within a tenth of what the rating of all answers would give."
@@ -91,8 +92,8 @@ def _models(name: str, suite: str, rows: list[Row]) -> Table:
         Column("judge alone, %", number=True),
         Column("corrected, %", number=True),
         Column("check (Rogan–Gladen), %", number=True),
-        Column("worth so many ratings", number=True),
-        Column("more ratings that pay", number=True),
+        Column("worth in ratings", number=True),
+        Column("useful further ratings", number=True),
     )
     lines = [
         (
@@ -110,8 +111,9 @@ def _models(name: str, suite: str, rows: list[Row]) -> Table:
         for row in rows
     ]
     caption = (
-        "Share of answers that people find right. Worth: how many ratings without the judge would give the same "
-        "interval. More ratings that pay: until the interval is within a tenth of what the rating of all would give."
+        "Share of answers that people judge correct. Worth: how many ratings without the judge would give "
+        "the same interval. Useful further ratings: until the interval is within a tenth of what the rating of all"
+        " would give."
     )
     title = f"Corrected scores, suite {suite}, ratings {name}"
     return table(f"corrected-{name}-{suite}", title, caption, columns, lines, layout.table("corrected"))
@@ -174,9 +176,9 @@ def raters_table(name: str, rows: list[Row]) -> Table:
         for row in rows
     ]
     caption = (
-        "α is 1 where all agree and 0 where they agree as by chance. People differ among themselves: a judge that knew "
-        "what they have in common would correlate with their mean as highly as the table says, and none can be asked "
-        "more."
+        "α is 1 if all agree and 0 if they agree as by chance. People differ among themselves: even a "
+        "judge that knew exactly what they have in common would correlate with their mean only as highly as the"
+        " table says."
     )
-    title = f"How far people and judges agree among themselves, {name}"
+    title = f"Agreement of people and judges among themselves, {name}"
     return table(f"among-{name}", title, caption, columns, lines, layout.table("raters"))

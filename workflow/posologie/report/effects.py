@@ -13,7 +13,7 @@ from posologie.statistics.spec import Measured
 from posologie.statistics.verdicts import DEMONSTRATION
 
 TRAINED = "for these trained adapters"
-"""What the table of contrasts notes where too few training seeds are there to speak of mixes."""
+"""What the table of contrasts notes if there are too few training seeds for a statement about mixes."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def section(inputs: Inputs, comparisons: list[Comparison], figure: Figure | None
             Prose(
                 (
                     "Too few mixes have several training seeds: a verdict is about these trained adapters, not about "
-                    "the mix, because how much another training run would move the value was not measured.",
+                    "the mix, because how much another training run would change the value was not measured.",
                 )
             )
         )
@@ -202,7 +202,7 @@ def _table(inputs: Inputs, comparison: Comparison) -> Table:
         f"{unit_name(first.unit)}, {AGGREGATES[measured.aggregate]}; n: {counts}. "
         "Intervals beside the values are pointwise; the simultaneous one, p and the verdict "
         f"{_held(first.family_size)}. "
-        "Detectable: the smallest true difference that a study of this size would usually show.",
+        "Detectable: the smallest true difference that a study of this size would usually detect.",
         columns,
         rows,
         layout.table("contrasts"),
@@ -248,7 +248,7 @@ def transfer_section(inputs: Inputs, figure: Figure | None = None) -> Section | 
     explanation = (
         "A mix may gain on items of the component that it was trained on and on no others. Each row is a contrast of "
         "its own: the gain over base on items of one component, less the gain on items of another, for the same "
-        "adapters. A gain that is missing on both, or the same on both, is no difference."
+        "adapters. A gain that is absent on both, or the same on both, is not a difference."
     )
     opening: list[Block] = [Prose((carried(inputs, compared_suites[0][1]),), "lead"), *([figure] if figure else [])]
     return Section("transfer", "Does a gain carry over?", (*opening, Prose((explanation,)), *blocks))

@@ -34,7 +34,7 @@ def ranks(entry: Mapping[str, Any], chosen: Sequence[Sequence[set[int]]], spec: 
 
     Returns:
         `disagreement`: mean absolute difference between the scores of two models (of choice questions, the share of
-        pairs of which one is right and the other wrong); `spread`: how far the models' probabilities of the options lie
+        pairs with one right and one wrong); `spread`: how far the models' probabilities of the options lie
         apart, as their Jensen–Shannon divergence (Lin 1991) in parts of the largest possible one; `difficulty`: 100
         less the mean score; `flips`: the share of models whose answer depends on the order of the options.
     """
@@ -151,7 +151,7 @@ def near_items(
 
     Args:
         trained: shards of the sources that mixes are drawn from.
-        matches: what screening found of these shards; it tells what was left out of every mix.
+        matches: what screening found of these shards; it says what was left out of every mix.
 
     Raises:
         InputError: if an audit of the spec is missing, or an item that it names is in none of the shards.

@@ -20,7 +20,7 @@ STATISTICS = {
 _VERBOSITY = {
     "length_human": "length and human score (Spearman)",
     "length_judge": "length and judge score (Spearman)",
-    "length_judge_given_human": "length and judge score, human score held equal",
+    "length_judge_given_human": "length and judge score, human score held constant",
 }
 
 
@@ -57,18 +57,18 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             blocks.append(_contrasts_table(name, rows))
         if rows := inputs.rows("verbosity", set=name):
             blocks.append(_verbosity_table(name, rows))
-        if said := steered(inputs, name):
-            blocks.append(Prose(said))
+        if sentence := steered(inputs, name):
+            blocks.append(Prose(sentence))
         if rows := inputs.rows("generator", set=name):
             if figure := figures.pop("generator", None):
                 blocks.append(figure)
             blocks.append(_generator_table(inputs, name, rows))
     blocks += corrections(inputs)
     for suite in inputs.suites_of("length"):
-        if rows := steered_in_suite(inputs, suite):
-            blocks.append(_steering_table(suite, rows))
+        if steered_rows := steered_in_suite(inputs, suite):
+            blocks.append(_steering_table(suite, steered_rows))
     if lengths:
-        blocks += [Heading("Length of the answers, and what judges make of it"), *lengths]
+        blocks += [Heading("Length of the answers, and how judges respond to it"), *lengths]
     return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
 
 
@@ -93,7 +93,7 @@ def steered_in_suite(inputs: Inputs, suite: str) -> list[tuple[Cell, ...]]:
     """Return the table rows of answers to a suite that may steer a judge, one for each judge and model with any."""
     metrics = dict.fromkeys(row["metric"] for row in inputs.rows("length", suite=suite))
     judges = [judge for kind, _, judge in (metric.partition(":") for metric in metrics) if kind == "judge"]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for judge in judges:
         for model in inputs.models:
             file = inputs.root / layout.judgements(judge, model.name, suite)
@@ -165,8 +165,8 @@ def agreement_worth(inputs: Inputs) -> str:
     rows = inputs.rows("agreement", against="human", generator="pooled")
     most = max((int(row.needed("n")) for row in rows), default=0)
     several = len({row["rater"] for row in rows if row["rater_kind"] == "judge"}) > 1
-    worth = "A judge's number is worth what its agreement with people is worth."
-    rests = f" It rests here on {counted(most, 'rated answer')} at most, and its interval says how much they settle"
+    worth = "A judge's score is only as good as the judge's agreement with people."
+    rests = f" It rests here on {counted(most, 'rated answer')} at most, and its interval shows how much they settle"
     order = ": judges whose intervals overlap are not ordered by them." if several else "."
     return f"{worth}{rests}{order}" if most else worth
 
@@ -188,7 +188,7 @@ def _agreement_table(inputs: Inputs, name: str) -> Table:
         lines.append([*cells, *(estimate(row, 2) for row in here)])
     caption = (
         "Agreement of each judge and metric with the mean human rating, over all generators. A judge that gives no "
-        "verdict on more than 2 % of the answers has bounds in place of an accuracy, and no other value."
+        "verdict on more than 2 % of the answers has bounds instead of an accuracy, and no other value."
     )
     return table(
         f"agreement-{name}", f"Agreement with people, {name}", caption, columns, lines, layout.table("agreement")
@@ -207,7 +207,7 @@ def _people_table(name: str, rows: list[Row]) -> Table:
         lines.append(
             [Cell(rater_name(first)), Cell(rater_name(second)), number_cell(count), *(estimate(row, 2) for row in here)]
         )
-    caption = "On the answers that both rated: no judge can be asked to agree with people better than they do."
+    caption = "On the answers that both rated: no judge can agree with people better than they agree with each other."
     title = f"Agreement between raters, {name}"
     return table(f"raters-{name}", title, caption, columns, lines, layout.table("agreement"))
 
@@ -242,8 +242,9 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
     ]
     caption = (
         "The rule takes the judge with the highest correlation. The best of several looks better than it is: its "
-        "interval allows for the choice, and the corrected value is its correlation on questions that had no part in "
-        "it. Left out: answers to questions that one of the judges was trained on. Seen in training: rated answers "
+        "interval allows for the choice, and the corrected value is its correlation on questions that played no part "
+        "in the choice. Left out: answers to questions that one of the judges was trained on. Seen in training:"
+        " rated answers "
         "that occur, with question and reference, in one record of the judge's training files."
     )
     title = f"Which judge the rule chooses, {name}"
@@ -282,9 +283,9 @@ def _length_table(inputs: Inputs, suite: str) -> Table:
         for arm in inputs.arms
     ]
     caption = (
-        "At matched length: means within fifths of the length of all answers, weighted alike for every model. At equal "
-        "length: the same by regression, for models whose answers have few lengths in common. What a model loses there "
-        "it owed to the length of its answers."
+        "At matched length: means within fifths of the length of all answers, with the same weights for every model. "
+        "At equal length: the same by regression, for models whose answers have few lengths in common. What a model"
+        " loses there was due to the length of its answers."
     )
     caption += "".join(length_effect(row, len(metrics) > 1) for row in rows if row["statistic"] == "length_effect")
     title = f"Judges and length, suite {suite}"
@@ -297,7 +298,7 @@ def length_effect(row: Row, several: bool) -> str:
     if row.number("value") is None:
         return ""
     score = f"“{metric_name(row['metric'])}”" if several else "the score"
-    return f" Twice the words change {score} by {shown.text} points {shown.interval}".rstrip() + "."
+    return f" Doubling the words changes {score} by {shown.text} points {shown.interval}".rstrip() + "."
 
 
 def _number(rows: dict[tuple[str, str, str], Row], key: tuple[str, str, str], column: str) -> float | None:
@@ -325,7 +326,7 @@ def _contrasts_table(name: str, rows: list[Row]) -> Table:
         if row["generator"] == "pooled"
     ]
     caption = "Paired over the same answers; p is corrected by Holm's method."
-    title = f"Is one rater nearer to people than another, {name}"
+    title = f"Is one rater closer to people than another, {name}"
     return table(f"agreement-contrasts-{name}", title, caption, columns, lines, layout.table("agreement_contrasts"))
 
 
@@ -341,7 +342,8 @@ def _verbosity_table(name: str, rows: list[Row]) -> Table:
         for judge in judges
     ]
     caption = (
-        "A judge that favours longer answers beyond what people do has a correlation left when the human score is held."
+        "A judge that favours longer answers beyond what people do still shows a correlation when the human score is"
+        " held constant."
     )
     return table(f"verbosity-{name}", f"Length of answers, {name}", caption, columns, lines, layout.table("verbosity"))
 
@@ -370,7 +372,7 @@ def _generator_table(inputs: Inputs, name: str, rows: list[Row]) -> Table:
         )
         for row in rows
     ]
-    caption = "A judge that favours a generator gives its answers more than people do."
+    caption = "A judge that favours a generator gives its answers higher scores than people do."
     return table(
         f"generator-{name}", f"Judges by generator, {name}", caption, columns, lines, layout.table("generator")
     )

@@ -136,7 +136,7 @@ def _audit_table(inputs: Inputs) -> Table | None:
         "Training items of each mix that match an item of a suite in any way; audited after the draw, also for suites "
         "that were not screened against."
     )
-    return table("leakage", "What is left in the mixes", caption, columns, lines)
+    return table("leakage", "What remains in the mixes", caption, columns, lines)
 
 
 _ITEMS = {"all": "all items", "without_leaked": "without leaked", "leaked": "leaked alone", "difference": "difference"}
@@ -161,10 +161,10 @@ def _scores_table(inputs: Inputs) -> Table:
         lines.append(line)
     caption = (
         "Scores in percent with their intervals; the difference, in points, is what the leaked items add. Leaked items "
-        "are tested items of which the mix trains on a twin."
+        "are tested items that have a twin in the mix."
     )
     return table(
-        "leakage-scores", "What the leaked items do to the scores", caption, columns, lines, layout.table("leakage")
+        "leakage-scores", "How the leaked items affect the scores", caption, columns, lines, layout.table("leakage")
     )
 
 
@@ -183,8 +183,8 @@ def moved_verdicts(inputs: Inputs) -> str:
         return ""
     listed_models = ", ".join(f"{model} on {suite} ({tasks})" for suite, tasks, model in moved)
     return (
-        "Leaving out the tested items that a mix trained on changes whether its gain over base has an interval above "
-        f"or below 0: {listed_models}."
+        "Leaving out the tested items that a mix trained on changes whether the interval of its gain "
+        f"over base excludes 0: {listed_models}."
     )
 
 

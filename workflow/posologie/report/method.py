@@ -1,4 +1,4 @@
-"""How every number was made, and what is not the same for all of them."""
+"""How every number was computed, and what is not the same for all of them."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def notices(inputs: Inputs) -> list[Notice]:
         points = ("It shows that the pipeline works; with so few questions its numbers settle nothing.",)
         all_notices.append(Notice("Demonstration: n too small for any verdict.", points))
     if differs := differences(inputs):
-        all_notices.append(Notice("The tables on this page rest on runs that are not alike.", tuple(differs)))
+        all_notices.append(Notice("The tables on this page rest on runs that differ from each other.", tuple(differs)))
     if others := mismatches(inputs):
         all_notices.append(Notice("The configured judge is not the one that the rule chooses.", tuple(others)))
     return all_notices
@@ -121,7 +121,7 @@ def section(inputs: Inputs) -> Section:
         *_accepted(inputs),
         *_registered(inputs),
     ]
-    return Section("method", "How every number was made", tuple(blocks))
+    return Section("method", "How every number was computed", tuple(blocks))
 
 
 def _signatures(inputs: Inputs) -> Table:
@@ -174,7 +174,7 @@ def _accepted(inputs: Inputs) -> list[Block]:
         return []
     columns = (Column("module", heading=True), Column("from"), Column("to"), Column("accepted"), Column("reason"))
     lines = [tuple(Cell(str(entry[key])) for key in ("module", "old", "new", "when", "reason")) for entry in entries]
-    caption = "Artifacts that the old code made were kept, because a person found that the change alters no number."
+    caption = "Artifacts that the old code made were kept, because a person judged that the change alters no number."
     return [Heading("Accepted changes of code"), table("accepted", "Accepted changes of code", caption, columns, lines)]
 
 
@@ -185,7 +185,7 @@ def _registered(inputs: Inputs) -> list[Block]:
         return []
     changes = known.changes({"statistics": inputs.spec.statistics.model_dump(mode="json")})
     sentences = (
-        f"Contrasts, margin and primary measure were registered on {known.date}, when nothing was trained (SHA-256 "
+        f"Contrasts, margin and primary measure were registered on {known.date}, before anything was trained (SHA-256 "
         f"{known.checksum}).",
         "Nothing in them was changed afterwards." if not changes else f"Changed afterwards: {'; '.join(changes)}.",
     )

@@ -26,7 +26,7 @@ sight and with each common form of colour blindness (Machado, Oliveira and Ferna
 closer than the closest two of those six."""
 
 HATCHES = ("", "////", "....", "xxxx")
-"""Textures of bars: every sixth component gets the next one, so that no bar is known by its colour alone."""
+"""Textures of bars: every sixth component gets the next one, so that no bar is identified by its colour alone."""
 
 MIX_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", INK)
 DASHES = ("solid", "dashed", "dotted", "dashdot")

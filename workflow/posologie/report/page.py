@@ -34,6 +34,7 @@ from posologie.report.scores import drawn_choices, drawn_texts
 from posologie.report.surface import surface_table
 from posologie.report.tables import Row, as_it_is, decimal
 from posologie.running.installed import __version__, project
+from posologie.running.seals import check_seal
 
 
 def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
@@ -125,8 +126,8 @@ def commit() -> str | None:
 CAPTIONS = {
     "answer": (
         "What each mix holds and what it changes",
-        "Difference from the base model with its interval, the highest first. Filled points are settled with all "
-        "comparisons taken together; hollow ones are not.",
+        "Difference from the base model with its interval, the highest first. Filled points are settled after "
+        "correction for all comparisons; hollow ones are not.",
     ),
     "transfer": (
         "Gains on items of two components",
@@ -137,13 +138,13 @@ CAPTIONS = {
         "Items of each source that match another item, in % with intervals.",
     ),
     "leakage": (
-        "What the leaked items do to the gains",
+        "How the leaked items affect the gains",
         "Gain of each mix over base on all items (filled) and without those that the mix trained on (hollow).",
     ),
     "effects": (
         "What each mix changes",
         "Difference of each mix from the base model with its interval, on all items and on those of each component. "
-        "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
+        "Filled points: better, worse or equivalent after correction for all comparisons; hollow: not settled.",
     ),
     "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
     "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
@@ -153,7 +154,7 @@ CAPTIONS = {
         "component's share the others keep their proportions. Bands: intervals, point by point.",
     ),
     "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
-    "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
+    "oeq": ("Open questions", "Scores of every model's answers by judges and text metrics, with intervals."),
     "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
     "published": (
         "The published study beside this one",
@@ -165,7 +166,7 @@ CAPTIONS = {
         "Each rated answer: the judge's probability, or its verdict, against the mean human rating; points are spread "
         "a little so that none hides another.",
     ),
-    "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
+    "generator": ("Judges by generator", "How much more each judge gives a generator's answers than people do."),
     "composition": ("Composition of the mixes", "Training items of every mix by component."),
     "compute": ("Hours", "Hours of training and prediction for every model."),
     "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
@@ -178,8 +179,8 @@ def caption_of(inputs: Inputs, name: str) -> tuple[str, str]:
     if name == "answer" and (fitted := surface_table(inputs)) is not None and fitted.supported:
         title, caption = (
             "The best dose and its region",
-            "Points: share of each component in the mix with the highest expected score. Bars: the shares that mixes "
-            "have which cannot be distinguished from it.",
+            "Points: share of each component in the mix with the highest expected score. Bars: the shares of the "
+            "mixes that cannot be distinguished from it.",
         )
     reasons = _without_interval(inputs, name)
     return title, f"{caption} Points without an interval: {'; '.join(reasons)}." if reasons else caption
@@ -277,14 +278,17 @@ def embedded(index: Path, most: int) -> Markup:
     """Return the data of the item browser as JSON that may stand in a page; nothing for more items than `most`.
 
     Raises:
-        InputError: if one of the browser's files is broken or missing.
+        InputError: if one of the browser's files is broken or missing, or was altered after it was made.
     """
     if not index.is_file():
         return Markup("")
     (facts,) = read_value(index, "index")
     if len(facts["ids"]) > most:
         return Markup("")
-    pages = [read_value(data_file(index, number), "page")[1] for number in range(len(facts["files"]))]
+    files = [data_file(index, number) for number in range(len(facts["files"]))]
+    for file in (*files, index.with_name("words.js")):
+        check_seal(file)
+    pages = [read_value(file, "page")[1] for file in files]
     (words,) = read_value(index.with_name("words.js"), "words")
     text = json.dumps({"index": facts, "words": words, "pages": pages}, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it can end the script element

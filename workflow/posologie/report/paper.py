@@ -132,7 +132,7 @@ def _training(inputs: Inputs) -> str:
     scale = f" (α = {recipe['alpha']:g}, dropout {recipe['dropout']:g})" if name else ""
     learnt = "all tokens, prompt included" if recipe["loss_on"] == "all" else "the tokens of the answer"
     return (
-        f"{how}{scale} were trained on {backbones} {repeats}: {recipe['epochs']} epochs of AdamW [@loshchilov2017] at "
+        f"{how}{scale} were trained on {backbones} {repeats}: {recipe['epochs']} epochs of AdamW [@loshchilov2019] at "
         f"a learning rate of {recipe['learning_rate']:g} ({recipe['schedule']} schedule, warm-up over "
         f"{100 * recipe['warmup_ratio']:g} % of the updates, weight decay {recipe['weight_decay']:g}, gradients "
         f"clipped at {recipe['max_grad_norm']:g}), {recipe['effective_batch']} examples per update, at most "
@@ -182,7 +182,7 @@ def _answering(inputs: Inputs) -> str:
             warm[inputs.name(record.model)] = spec["temperature"]
     exceptions = joined([f"{name} at a temperature of {heat:g}" for name, heat in warm.items()]) if warm else ""
     return _sentences(
-        "Every model got the same questions, in its own chat template, and answered greedily"
+        "Every model was asked the same questions, in its own chat template, and answered greedily"
         + (f", but for {exceptions}." if exceptions else "."),
         f"The answers of {joined(list(dict.fromkeys(outside)))} come from files, which do not say how they were made."
         if outside

@@ -35,7 +35,7 @@ def section(inputs: Inputs, comparisons: Sequence[Comparison]) -> Section:
         Heading("Methods"),
         Prose(tuple(_replaced(text, _author_year) for text in paper.paragraphs)),
         Heading("Checklist"),
-        table("checklist", "What a reader will ask", "Filled from the study.", columns, lines),
+        table("checklist", "Checklist for readers", "Filled from the study.", columns, lines),
         Heading("Files"),
         Source("Markdown (methods.md)", as_markdown(paper)),
         Source("LaTeX (methods.tex)", as_latex(paper)),

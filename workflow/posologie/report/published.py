@@ -55,7 +55,13 @@ def compared(inputs: Inputs) -> list[ComparedAggregate]:
         aggregates = tuple(aggregate for aggregate in AGGREGATES if aggregate in present)
         aggregates_compared.append(
             ComparedAggregate(
-                titles.get(published, published), suite, metric, decoding, variants, aggregates, tuple(lines)
+                titles.get(published, published),
+                suite,
+                metric,
+                decoding=decoding,
+                variants=variants,
+                aggregates=aggregates,
+                rows=tuple(lines),
             )
         )
     with_rows = (aggregate for aggregate in aggregates_compared if aggregate.rows)
@@ -74,8 +80,8 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     blocks.append(
         Prose(
             (
-                "Each printed number stands beside every aggregate of ours that it may be. Ranks and signs say more "
-                "than values here: benchmarks, items and weights may differ.",
+                "Each printed number is beside every aggregate of ours that it may correspond to. Ranks and "
+                "signs say more than values here: benchmarks, items and weights may differ.",
             )
         )
     )
@@ -168,7 +174,8 @@ def _agreement_table(rows: list[Row]) -> Table:
             )
         )
     caption = (
-        "How far this study orders the mixes as the published one, for every aggregate that the printed one may be."
+        "How far this study ranks the mixes like the published one, for every aggregate that the printed one may"
+        " correspond to."
     )
     return table(
         "published-agreement", "Agreement with the published study", caption, columns, lines, layout.table("published")

@@ -168,7 +168,7 @@ def _scopes_tables(inputs: Inputs, name: str, suite: str, measured: Measured) ->
         )
     if len(weights) > 1:
         columns = [(f"every {_WEIGHTED[key[3]]} counts the same", groups[key]) for key in weights]
-        caption = f"{about}. An average over many items may count each item, each benchmark or each task the same."
+        caption = f"{about}. An average over many items may weight items, benchmarks or tasks equally."
         caption += procedures
         tables.append(_grid(inputs, f"weights-{suite}-{name}", f"By weighting, suite {suite}", caption, columns, name))
     return tables

@@ -1,4 +1,4 @@
-"""Prompts as they were sent: rendered anew, compared with the recorded numbers of tokens, and kept as frames.
+"""Prompts as they were sent: rendered again, compared with the recorded numbers of tokens, and kept as frames.
 
 A frame is a prompt in which marks stand for an item's question, context and options, so that a study needs a handful of
 them for all its items. A prompt that its frame does not give back letter by letter is kept as it is.

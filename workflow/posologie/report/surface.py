@@ -132,7 +132,7 @@ def support(fitted: SurfaceTable) -> str:
     mean = next(row for row in fitted.rows("model") if row["name"] == "mean")
     return (
         f"A {model['name']} surface predicts left-out mixes with an error of {decimal(model.needed('value'), 1)} "
-        f"{fitted.unit}; the mean of the others misses by {decimal(mean.needed('value'), 1)} ({mixes})."
+        f"{fitted.unit}; the mean of the others has an error of {decimal(mean.needed('value'), 1)} ({mixes})."
     )
 
 
@@ -149,12 +149,12 @@ def dose(fitted: SurfaceTable) -> str:
         gain = best.needed("value") - base[0].needed("value")
         apart = decimal(abs(gain), 1)
         over = f", {apart} {unit} {'above' if gain >= 0 else 'below'} the base model's"
-        over = ", the same as the base model's to the digit shown" if apart == "0.0" else over
+        over = ", the same as the base model's to the precision shown" if apart == "0.0" else over
     verb = "Give" if fitted.supported else "The highest expected score is that of"
     most = f"at most {decimal(best.needed('most_regret'), 1)}"
     return (
         f"{verb} {fitted.mix(best)}{items}: the expected {fitted.what} is {value}{over}. It is expected to fall "
-        f"{decimal(best.needed('regret'), 1)} {unit} short of the best mix there is, {most} (with {fitted.level} % "
+        f"{decimal(best.needed('regret'), 1)} {unit} short of the best possible mix, {most} (with {fitted.level} % "
         f"certainty)."
     )
 
@@ -199,11 +199,11 @@ def floors(fitted: SurfaceTable) -> str:
         return ""
     suites = " and ".join(rows[0]["name"].split(","))
     if rows[0].number("value") is None:
-        return f"No mix is sure to score at least as well as base on {suites}."
+        return f"No mix is certain to score at least as well as base on {suites}."
     chance = decimal(100 * rows[0].needed("chance"), 0)
     value = f"{decimal(rows[0].needed('value'), 1)}{_percent(rows[0])}{_interval(rows[0], fitted.level)}"
     return (
-        f"Of the mixes that score at least as well as base on {suites} (with {chance} % certainty), the best is "
+        f"Among the mixes that score at least as well as base on {suites} (with {chance} % certainty), the best is "
         f"{fitted.mix(rows[0])}: {value}."
     )
 
@@ -281,7 +281,7 @@ def change_of_mind(fitted: SurfaceTable) -> str:
         seeds = int(row.needed("seeds"))
         why = f"{decimal(100 * row.needed('chance'), 0)} %"
         if "interior" in row["note"].split("; "):
-            why = f"{why}; it tells whether the surface fits"
+            why = f"{why}; it shows whether the surface fits"
         ways.append(f"{fitted.mix(row)} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
     if not ways:
         return ""
@@ -326,7 +326,7 @@ def _models(fitted: SurfaceTable) -> Table:
     ]
     columns = (
         Column("model", heading=True), Column("error on left-out mixes", number=True),
-        Column("inside the interval, %", number=True), Column("gain on the mean", number=True),
+        Column("inside the interval, %", number=True), Column("gain over the mean", number=True),
         Column("at least", number=True), Column("log density", number=True), Column("chosen"),
     )  # fmt: skip
     noted = dict.fromkeys(part for row in (*rows, *fitted.rows("check")) for part in row["note"].split("; ") if part)
@@ -360,7 +360,7 @@ def _mixes(fitted: SurfaceTable) -> Table:
         lines.append([Cell(name), *shares, estimate(row, 1), estimate(own, 1)])
     caption = (
         f"{sentence(fitted.axis)} with {fitted.level} % intervals; trained mixes have their measured score, and beside "
-        "it what the surface of all others predicts."
+        "it the prediction of the surface fitted to all others."
     )
     title = "The best mix, mixes as good, and those that were trained"
     return table("surface-mixes", title, caption, columns, lines, layout.table("surface"))
@@ -374,7 +374,7 @@ def _rates(fitted: SurfaceTable) -> Table:
     columns = (Column("items of", heading=True), Column("for one item of"), Column("how"), Column("rate", number=True))
     caption = (
         f"How many items of one component do the work of one item of another, at equal shares, with {fitted.level} % "
-        "intervals (Fieller). An interval without bounds means that these runs rule out no number, or only some."
+        "intervals (Fieller). An unbounded interval means that these runs rule out no number, or only some."
     )
     return table("surface-rates", "Exchange rates", caption, columns, lines, layout.table("surface"))
 

@@ -132,7 +132,9 @@ def table(
     )
     explained = [caption, *(f"{mark} {note}." for note, mark in marks.items())]
     caption_text = " ".join(text for text in explained if text)
-    return Table(f"table-{name}", title, caption_text, tuple(columns), marked, file, alike(columns, rows))
+    return Table(
+        f"table-{name}", title, caption_text, columns=tuple(columns), rows=marked, file=file, alike=alike(columns, rows)
+    )
 
 
 def alike(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:

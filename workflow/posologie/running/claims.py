@@ -1,6 +1,6 @@
-"""An exclusive claim on an artifact: two jobs that make the same one never write at once, on whatever nodes they run.
+"""An exclusive claim on an artifact: two jobs that make the same one never write at once, even on different nodes.
 
-A Snakemake that was killed leaves its SLURM jobs running; started again, it submits them a second time. So whoever
+A Snakemake that was killed leaves its SLURM jobs running; started again, it submits them a second time. So any job that
 makes an artifact that takes long claims it first. A claim is a numbered file in a folder of the shared file system,
 made with `O_EXCL`, which one process alone succeeds in; the highest number holds. Its owner writes a new count into it
 every few seconds. A claim whose owner is dead is passed over by making the next number, which again one process alone
@@ -11,7 +11,7 @@ succeeds in.
 - A job of another spec supersedes the one under way, which belongs to a configuration that is no longer.
 - An owner that finds a higher claim which passed it over was taken for dead (its node hung, say). It ends at once, as
   if it had been killed: everything it had not moved into place does not count.
-- The numbers begin anew when a claim is given back. So two waiting jobs may make two of them at once, one above the
+- The numbers start over when a claim is given back. So two waiting jobs may make two of them at once, one above the
   claim that was given back and one in its place; the higher one passed nobody over and waits for the lower one.
 
 Whether an owner lives is known at once on the same machine (same boot, same process namespace); of other machines it is
@@ -164,7 +164,7 @@ class _Claim:
                     self._file(number).unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Give the claim back; the folder stays only while somebody uses it."""
+        """Give the claim back; the folder stays only while a process uses it."""
         self.released.set()
         if self._passed_over():
             self._lose()
@@ -177,7 +177,7 @@ class _Claim:
         return self.folder / f"{number:06d}"
 
     def _take(self, number: int, below: Owner | None) -> bool:
-        """Make the claim of this number, unless somebody else has; it says whom it passes over."""
+        """Make the claim of this number, unless another process has; it names the one it passes over."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.me = dataclasses.replace(self.me, passed=(below.process,) if below else ())
         try:
@@ -202,7 +202,7 @@ class _Claim:
                     file.write(_content(self.me, count))
                     file.flush()
                     os.fsync(file.fileno())
-            except FileNotFoundError:  # somebody took this process for dead, and is done by now
+            except FileNotFoundError:  # another process took this one for dead, and is done by now
                 self._lose()
             except OSError as error:  # a full or hanging file system: an observer will see the silence
                 log.warning("no sign of life could be written for %s: %s", self.artifact, error)

@@ -155,7 +155,7 @@ def _keep() -> None:
         return
     _NEW.clear()
     partial = file.with_name(f"{file.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # somebody else's folder, a full disk: the next run walks again
+    with contextlib.suppress(OSError):  # someone else's folder, a full disk: the next run walks again
         partial.write_text(json.dumps(_kept()), encoding="utf-8")
         os.replace(partial, file)
 

@@ -137,7 +137,7 @@ def _write_value(value: Any, pieces: list[str]) -> None:
 
 
 class _Words:
-    """An expression of which only the effects count: its value is read by people."""
+    """An expression whose effects alone count: its value is read by people."""
 
     def __init__(self, node: ast.AST) -> None:
         self.node = node

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 
 class InputError(Exception):
-    """Input that a person can mend: a file, a row, a key or a value.
+    """Input that a person can fix: a file, a row, a key or a value.
 
     The message is one line that names what was found, where, and what was expected. A command that ends with it prints
     that line and nothing else, and exits with status 2.
     """
 
 
-_FULL = "no space left; free some and give the same command again (what is finished is kept)"
+_FULL = "no space left; free some and run the same command again (what is finished is kept)"
 _LINES = {
     errno.ENOSPC: _FULL,
-    errno.EDQUOT: "disk quota used up; free some space and give the same command again (what is finished is kept)",
+    errno.EDQUOT: "disk quota used up; free some space and run the same command again (what is finished is kept)",
     errno.EFBIG: "the file is larger than the system allows here; raise the limit (ulimit -f)",
     errno.ENAMETOOLONG: "name too long for this file system; choose shorter names or folders",
     errno.ELOOP: "a symbolic link that leads back to itself; point it at the file or folder that is meant",
@@ -25,7 +25,7 @@ _LINES = {
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.EACCES: "permission denied; choose a folder that you may write in, or change its permissions",
     errno.EIO: "the disk reports an error; look at the system's log before you trust it again",
-    errno.ESTALE: "the file server lost the file; give the same command again",
+    errno.ESTALE: "the file server lost the file; run the same command again",
 }
 _SQLITE_FULL = 13
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|\[[Ee]rrno (\d+)\]")

@@ -30,7 +30,7 @@ _ASKED = "%A|%T|%N|%M|%r|%j|%Z|%k"
 
 @dataclass(frozen=True)
 class Orphan:
-    """One SLURM job of another run; `posologie.running.head` says whether somebody waits for it.
+    """One SLURM job of another run; `posologie.running.head` says whether another job waits for it.
 
     Attributes:
         job: its SLURM number.
@@ -50,12 +50,12 @@ class Orphan:
 
     @property
     def held(self) -> bool:
-        """Whether it waits for somebody to release it."""
+        """Whether it waits for a person to release it."""
         return self.state == "PENDING" and is_held(self.reason)
 
 
 def is_held(reason: str) -> bool:
-    """Whether SLURM's reason for a pending job says that it waits for somebody to release it."""
+    """Whether SLURM's reason for a pending job says that it waits for a person to release it."""
     return any(word in reason.lower() for word in ("held", "hold"))
 
 
@@ -110,7 +110,7 @@ def marks(folder: Path) -> dict[str, str | None]:
     """Return the files that Snakemake has marked as incomplete, each with the SLURM job that was submitted to make it.
 
     A mark is a file below `.snakemake/incomplete` whose name is the output's path in base64 (in pieces, where it is
-    long). A job that has begun marks its outputs anew without its number; when it succeeds it takes the marks away.
+    long). A job that has begun marks its outputs again without its number; when it succeeds it takes the marks away.
     """
     place = folder / ".snakemake/incomplete"
     jobs: dict[str, str | None] = {}
@@ -189,7 +189,7 @@ def _settle(folder: Path, plan: Mapping[str, Identity]) -> bool:
     try:
         orphaned = [job for job in orphans(Path.cwd(), own=folder.name) if _has_lost_its_head(job, folder, plan)]
     except InputError as error:
-        logger.warning(f"Jobs of earlier runs cannot be looked for: {error}")
+        logger.warning(f"Jobs of earlier runs could not be listed: {error}")
         return False
     awaited = {orphan.job: orphan for orphan in orphaned if not orphan.held and _as_planned(orphan, folder, plan)}
     for orphan in orphaned:
@@ -253,7 +253,7 @@ def _start_again() -> None:
 
 
 def _watch(run: str) -> None:
-    """Warn once of each job of the run that SLURM holds: nothing happens to it until somebody releases it."""
+    """Warn once of each job of the run that SLURM holds: nothing happens to it until a person releases it."""
     warned: set[str] = set()
     while True:
         with contextlib.suppress(OSError, subprocess.SubprocessError):

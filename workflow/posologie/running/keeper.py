@@ -2,7 +2,7 @@
 
     python -I keeper.py COMMAND…
 
-The job holds the other end of this process's standard input. When the job ends in whatever way, `kill -9` included, the
+The job holds the other end of this process's standard input. When the job ends in any way, `kill -9` included, the
 kernel closes it, and everything that the command started is ended: processes that moved into sessions of their own or
 lost their parent are found too, because orphans below this process become its children. If this process itself is
 killed, the kernel kills the command. It is run by its path, so that it needs neither this package nor an environment.

@@ -1,4 +1,4 @@
-"""What a run has planned: why an artifact differs from the planned one, what is frozen, and what jobs refuse."""
+"""What a run has planned: what is frozen, and what its jobs refuse."""
 
 import hashlib
 import json
@@ -18,17 +18,7 @@ from posologie.running.claims import Process
 from posologie.running.code_digest import code_name, module_digests, total_digest
 from posologie.running.counted_code import PACKAGE
 from posologie.running.errors import InputError
-from posologie.running.seals import (
-    FileHashes,
-    Identity,
-    Seal,
-    called_now,
-    in_one_line,
-    input_differences,
-    read_seal,
-    seal_path,
-    spec_differences,
-)
+from posologie.running.seals import Identity, Seal, called_now
 from posologie.running.whole_files import keep_json
 
 VARIABLE = "POSOLOGIE_RUN"
@@ -217,17 +207,17 @@ def check_current(file: str, identity: Identity) -> None:
     if plan.get(file, identity_and_code) != identity_and_code:
         raise InputError(
             f"{file}: not what run {run.name} planned: the rules of the workflow, or a file or package that they look"
-            " at, changed meanwhile; nothing was made; start Snakemake again"
+            " at, changed in the meantime; nothing was made; start Snakemake again"
         )
     later = [(other, place) for place in folder.parent.iterdir() if (other := read_run(place)) is not None]
     for other, place in sorted(later, key=lambda pair: pair[0].order, reverse=True):
         if other.order <= run.order:
             return
-        if (wanted := planned(place).get(file)) is None:
+        if (planned_identity := planned(place).get(file)) is None:
             continue
-        if wanted != identity_and_code:
+        if planned_identity != identity_and_code:
             raise InputError(
-                f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
+                f"{file}: run {other.name} plans it differently from run {run.name}, which has ended; nothing was made"
             )
         return
 
@@ -248,7 +238,7 @@ def check_input(file: str, seal: Seal) -> None:
     by = seal.made.get("run") or "a command given by hand"
     raise InputError(
         f"{file}: made with other settings or code than run {own[1].name} planned (by {by}); start Snakemake again,"
-        " which makes it anew"
+        " which rebuilds it"
     )
 
 
@@ -265,95 +255,6 @@ def same_code(module: str, sealed: str, now: str, accepted: Mapping[str, list[li
 
 
 _COMMAND = re.compile(r"^python -m (\S+) .* # code ([0-9a-f]+)$", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class PlannedJob:
-    """A job of the plan.
-
-    Attributes:
-        identity: what its artifact has to be.
-        inputs: its declared inputs.
-        outputs: the files of its artifact.
-        passing: whether the files may be deleted once they were used.
-    """
-
-    identity: Identity
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    passing: bool = False
-
-
-@dataclass(frozen=True)
-class Stale:
-    """Why an artifact is not the planned one.
-
-    Attributes:
-        spec: differences of spec, settings, inputs and files.
-        code: the differences of code.
-    """
-
-    spec: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return in_one_line([*self.spec, *self.code])
-
-
-@dataclass
-class Comparison:
-    """Compares seals with a plan; every file is hashed at most once.
-
-    Attributes:
-        accepted: pairs of digests of a module's code that a person found to change no number.
-        known: checksums of files that were compared already.
-    """
-
-    hashes: FileHashes
-    accepted: Mapping[str, list[list[str]]] = field(default_factory=dict)
-    known: dict[str, str] = field(default_factory=dict)
-
-    def checksum(self, path: str) -> str:
-        """Return the checksum of a file; "" where it is not there."""
-        if path not in self.known:
-            self.known[path] = self.hashes.of(path)
-        return self.known[path]
-
-    def stale(self, job: PlannedJob) -> Stale | None:
-        """Return why a job's artifact would be made again; None where it is as planned, or not there at all."""
-        seal = read_seal(seal_path(job.outputs))
-        existing = [path for path in job.outputs if Path(path).exists()]
-        if not existing and not (job.passing and seal is not None):
-            return None
-        if seal is None:
-            return Stale(spec=(f"seal: {seal_path(job.outputs).name} is missing or unreadable",))
-        now = {path: self.checksum(path) for path in job.inputs}
-        # an input that is gone is no difference: Snakemake asks for it only where the artifact has to be made again
-        now = {path: checksum or seal.inputs.get(path, "") for path, checksum in now.items()}
-        code = job.identity.code
-        changed_code = (
-            ()
-            if same_code(job.identity.module, seal.identity.code, code, self.accepted)
-            else (f"code: {job.identity.module} {code}, sealed {seal.identity.code}",)
-        )
-        different = [
-            *spec_differences(seal.identity, job.identity),
-            *input_differences(seal.inputs, now),
-            *([] if job.passing else self._files(seal, job.outputs)),
-        ]
-        return Stale(tuple(different), changed_code) if different or changed_code else None
-
-    def _files(self, seal: Seal, outputs: Sequence[str]) -> list[str]:
-        sealed = {str(path): checksum for path, checksum in seal.files().items()}
-        different = []
-        for path in outputs:
-            if path not in sealed:
-                different.append(f"file: {path} is not in the seal")
-            elif not (current := self.checksum(path)):
-                different.append(f"file: {path} is gone")
-            elif current != sealed[path]:
-                different.append(f"file: {path} was altered after it was made")
-        return different
 
 
 def command_of(shell: str | None) -> tuple[str, str] | None:

@@ -31,6 +31,7 @@ from posologie.running.seals import (
     Identity,
     Seal,
     checked_sum,
+    further_files,
     input_differences,
     mark_of,
     read_seal,
@@ -53,12 +54,14 @@ class Request:
         outputs: the files of the artifact; the seal lies beside the first.
         settings: what the artifact depends on beside spec and inputs.
         work: the study's work folder, which all jobs see.
+        beside: pattern of the names of further files of the artifact, in the folder of its first one.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     work: str = "work"
+    beside: str = ""
 
     @classmethod
     def from_text(cls, text: str) -> "Request":
@@ -66,13 +69,13 @@ class Request:
         if text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
         facts = json.loads(text)
-        return cls(
-            tuple(facts["inputs"]), tuple(facts["outputs"]), facts.get("settings", {}), facts.get("work", "work")
-        )
+        others = {name: facts[name] for name in ("settings", "work", "beside") if name in facts}
+        return cls(inputs=tuple(facts["inputs"]), outputs=tuple(facts["outputs"]), **others)
 
     def to_text(self) -> str:
         """Return the value of `--sealing`."""
         facts = {"inputs": self.inputs, "outputs": self.outputs, "settings": self.settings, "work": self.work}
+        facts |= {"beside": self.beside} if self.beside else {}
         return json.dumps(facts, sort_keys=True, ensure_ascii=False)
 
 
@@ -112,8 +115,8 @@ def make(
     making = begin(module, digest(module), argv, request)
     job = [making.identity.text(), making.identity.code, *sorted(making.inputs.values())]
     with claimed(Path(request.work), Path(request.outputs[0]), job):
-        staging = Staging(request.outputs)
-        if is_made(request.outputs, making.identity, making.inputs):
+        staging = Staging(request.outputs, request.beside)
+        if is_made(request.outputs, making.identity, making.inputs, request.beside):
             log.info("%s: already made as planned; nothing to do", request.outputs[0])
             return
         try:
@@ -131,8 +134,10 @@ class Making:
     identity: Identity
     outputs: tuple[str, ...]
     inputs: dict[str, str]
+    origins: dict[str, str]
     marks: dict[str, tuple[int, ...]]
     started: float
+    beside: str = ""
 
 
 def begin(module: str, code: str, argv: Sequence[str], request: Request) -> Making:
@@ -148,8 +153,8 @@ def begin(module: str, code: str, argv: Sequence[str], request: Request) -> Maki
     check_code(module, code)
     identity = identity_of(module, code, argv, request)
     check_current(request.outputs[0], identity)
-    inputs, marks = _read(request.inputs)
-    return Making(identity, request.outputs, inputs, marks, started)
+    inputs, origins, marks = _read(request.inputs)
+    return Making(identity, request.outputs, inputs, origins, marks, started, request.beside)
 
 
 class Staging:
@@ -158,12 +163,12 @@ class Staging:
     A job that is killed before its last file is whole leaves the artifact that was there as it was.
     """
 
-    def __init__(self, outputs: Sequence[str]) -> None:
+    def __init__(self, outputs: Sequence[str], beside: str = "") -> None:
         """Choose a folder for each place that files go to; an artifact of one file needs none."""
         suffix = f"staging.{os.uname().nodename}.{os.getpid()}"
         self.staged: dict[str, str] = {}
         self.folders: list[Path] = []
-        if len(outputs) > 1:
+        if len(outputs) > 1 or beside:
             name = f".{Path(outputs[0]).name}.{suffix}"
             self.folders = [parent / name for parent in dict.fromkeys(Path(output).parent for output in outputs)]
             self.staged = {output: str(Path(output).parent / name / Path(output).name) for output in outputs}
@@ -221,7 +226,11 @@ def end(making: Making, code: str, staging: Staging | None = None) -> None:
     check_current(making.outputs[0], making.identity)
     for file, place in files:
         os.replace(file, place)
-    write_seal(making.outputs, making.identity, making.inputs, _made(making.started))
+    further = further_files(making.outputs, making.beside)
+    for left in (path for path in further if path not in placed):
+        os.unlink(left)  # of the artifact that was there before
+    outputs = [*making.outputs, *(path for path in further if path in placed)]
+    write_seal(outputs, making.identity, making.inputs, _made(making.started), making.origins)
 
 
 def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
@@ -232,12 +241,13 @@ def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
             raise
 
 
-def is_made(outputs: Sequence[str], identity: Identity, inputs: dict[str, str]) -> bool:
+def is_made(outputs: Sequence[str], identity: Identity, inputs: dict[str, str], beside: str = "") -> bool:
     """Whether an artifact is there, whole, of this identity and made of these inputs, as the plan compares them."""
     seal = read_seal(seal_path(outputs))
     if seal is None or seal.identity.code != identity.code or seal.identity.text() != identity.text():
         return False
-    if input_differences(seal.inputs, inputs) or len(seal.outputs) != len(outputs):
+    files = {*map(Path, outputs), *map(Path, further_files(outputs, beside))}
+    if input_differences(seal.inputs, inputs) or seal.files().keys() != files:
         return False
     return whole(seal)
 
@@ -247,16 +257,20 @@ def whole(seal: Seal) -> bool:
     return all(path.is_file() and sha256_of_file(path) == checksum for path, checksum in seal.files().items())
 
 
-def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
-    """Return checksum and file-system mark of each input; the mark tells whether it was written since."""
-    inputs, marks = {}, {}
+def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[int, ...]]]:
+    """Return the checksum of each input, the origin of those that are artifacts, and the file-system mark of each.
+
+    The mark shows whether an input was written since.
+    """
+    inputs, origins, marks = {}, {}, {}
     for path in paths:
         marks[path] = _mark(path)
         checksum, seal = checked_sum(path)
         if seal is not None:
             check_input(path, seal)
+            origins[path] = seal.origin()
         inputs[path] = checksum
-    return inputs, marks
+    return inputs, origins, marks
 
 
 def _mark(path: str) -> tuple[int, ...]:
@@ -269,13 +283,13 @@ def _mark(path: str) -> tuple[int, ...]:
 
 
 def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> None:
-    """Refuse inputs that were written meanwhile: where one was put back, the job may have read the other content."""
+    """Refuse inputs that were written in the meantime: if one was put back, the job may have read the other content."""
     for path, checksum in inputs.items():
         if _mark(path) != marks[path]:
             same = os.path.isfile(path) and sha256_of_file(path) == checksum
             raise InputError(
                 f"{path}: {'was written (and has its old content again)' if same else 'changed'} while the job that"
-                " reads it ran; what was made of it is not sealed; start Snakemake again, which makes it anew"
+                " reads it ran; what was made of it is not sealed; start Snakemake again, which rebuilds it"
             )
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Seal:
         inputs: checksum of each input by its path, as it was read.
         outputs: checksum of each file of the artifact, by its path from the seal's folder.
         made: when, by which run and on which machine; not part of the identity.
+        origins: origin (`origin`) of each input that is an artifact; None in a seal of an earlier version.
     """
 
     path: Path
@@ -58,16 +60,41 @@ class Seal:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     made: Mapping[str, Any]
+    origins: Mapping[str, str] | None = None
 
     def files(self) -> dict[Path, str]:
         """Return the checksum of each file of the artifact, by its path."""
         return {_joined(self.path.parent, name): checksum for name, checksum in self.outputs.items()}
+
+    def origin(self) -> str:
+        """Return the origin of the artifact; "" where the seal is of an earlier version."""
+        return "" if self.origins is None else origin(self.identity, {**self.inputs, **self.origins})
+
+
+def origin(identity: Identity, behind: Mapping[str, str]) -> str:
+    """Return a checksum of everything that an artifact rests on; "" where that is not known of an input.
+
+    It tells whether an artifact that was deleted, its seal included, would be made in the same way again.
+
+    Args:
+        behind: by the path of each input, its own origin if it is an artifact, else its checksum.
+    """
+    known = _from_the_end(behind)
+    return (
+        "" if "" in known else hashlib.sha256(_canonical([identity.text(), identity.code, known]).encode()).hexdigest()
+    )
 
 
 def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
     """Return where the seal of an artifact lies: beside its first file."""
     first = Path(outputs[0])
     return first.with_name(first.name + SUFFIX)
+
+
+def further_files(outputs: Sequence[str | os.PathLike[str]], beside: str) -> list[str]:
+    """Return the files beside an artifact's first one that belong to it undeclared, by a pattern of names."""
+    found = Path(outputs[0]).parent.glob(beside) if beside else ()
+    return sorted(str(path) for path in found if path.is_file() and path not in {Path(output) for output in outputs})
 
 
 _OF_A_BACKEND = re.compile(
@@ -103,8 +130,12 @@ def write_seal(
     identity: Identity,
     inputs: Mapping[str, str],
     made: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
 ) -> None:
     """Hash the files of an artifact and write its seal.
+
+    Args:
+        origins: origin of each input that is an artifact.
 
     Raises:
         FileNotFoundError: if a file of the artifact is not there.
@@ -120,6 +151,7 @@ def write_seal(
             "spec": identity.spec,
             "settings": dict(identity.settings),
             "inputs": dict(inputs),
+            **({} if origins is None else {"origins": dict(origins)}),
             "outputs": checksums,
             "made": dict(made),
         },
@@ -135,7 +167,8 @@ def read_seal(path: str | os.PathLike[str]) -> Seal | None:
         if facts["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
             return None
         identity = Identity(called_now(facts["module"]), facts["code"], facts["spec"], dict(facts["settings"]))
-        return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]))
+        origins = dict(facts["origins"]) if "origins" in facts else None
+        return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]), origins)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -158,7 +191,7 @@ def seal_of(file: str | os.PathLike[str]) -> Seal | None:
 
 
 def check_seal(file: str | os.PathLike[str]) -> None:
-    """Compare a file with its seal before it is read; a file without one is somebody's own and passes.
+    """Compare a file with its seal before it is read; a file without one is the user's own and passes.
 
     Raises:
         InputError: naming the file and the seal that it differs from.
@@ -181,7 +214,7 @@ def checked_sum(file: str | os.PathLike[str]) -> tuple[str, Seal | None]:
     if seal is not None and checksum != seal.outputs[path.name]:
         raise InputError(
             f"{path}: truncated or altered after it was made (sha256 {checksum[:12]}…; {seal.path.name} says"
-            f" {seal.outputs[path.name][:12]}…); start Snakemake again, which makes it anew"
+            f" {seal.outputs[path.name][:12]}…); start Snakemake again, which rebuilds it"
         )
     return checksum, seal
 
@@ -271,7 +304,7 @@ def _value_differences(now: Any, sealed: Any, key: str = "") -> list[str]:
     if isinstance(now, list) and isinstance(sealed, list) and len(now) == len(sealed):
         pairs: Iterable[tuple[int, tuple[Any, Any]]] = enumerate(zip(now, sealed, strict=True))
         return [text for place, pair in pairs for text in _value_differences(*pair, f"{key}[{place}]")]
-    # the text tells 1 from 1.0 and True, which are equal in Python and different in a spec
+    # the text distinguishes 1 from 1.0 and True, which are equal in Python and different in a spec
     return [] if _canonical(now) == _canonical(sealed) else [f"{key or 'whole'} {_shown(now)}, sealed {_shown(sealed)}"]
 
 
@@ -327,11 +360,15 @@ class FileHashes:
         self.new = True
 
     def remember_sealed(self, seal: Seal) -> None:
-        """Remember the checksums of an artifact that was just made, but not of files written after its seal."""
-        with contextlib.suppress(OSError):
+        """Remember the checksums of an artifact that was just made, but not of files of an earlier or a later time.
+
+        Those may have been put in place by hand since. The time of the inode says nothing: Snakemake changes it.
+        """
+        with contextlib.suppress(OSError, ValueError):
             sealed = os.stat(seal.path).st_mtime_ns
+            started = datetime.fromisoformat(seal.made.get("started", "1970-01-01T00:00:00+00:00")).timestamp() * 1e9
             for path, checksum in seal.files().items():
-                if (mark := mark_of(path))[1] <= sealed:
+                if started <= (mark := mark_of(path))[1] <= sealed:
                     self.remember(path, checksum, mark)
 
     def keep(self) -> None:
@@ -347,9 +384,9 @@ class FileHashes:
 
 
 def mark_of(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    """Return what changes when somebody writes a file: size in bytes, times of content and inode in ns, inode.
+    """Return what changes when a file is written: size in bytes, times of content and inode in ns, inode.
 
-    The second time cannot be set, so that it also tells of a file that was put back with its old time.
+    The second time cannot be set, so it also reveals a file that was put back with its old time.
 
     Raises:
         OSError: if there is no such file.

@@ -27,8 +27,9 @@ from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
 from snakemake.persistence.file import FilePersistence
 
 from posologie.running.claims import Process
+from posologie.running.comparing import Comparison, PlannedJob, Stale
 from posologie.running.errors import machine_error
-from posologie.running.planning import Comparison, PlannedJob, Stale, acceptances, accepted_pairs, command_of
+from posologie.running.planning import acceptances, accepted_pairs, command_of
 from posologie.running.sealing import Request
 from posologie.running.seals import FileHashes, Identity, read_seal, seal_path
 
@@ -63,7 +64,9 @@ def planned_job(job: Any) -> PlannedJob:
     request = Request.from_text(job.params.sealing)
     spec = (json.loads(job.params.spec) or None) if "spec" in job.rule.params.keys() else None  # noqa: SIM118 - no dictionary
     passing = all("temp" in file.flags for file in job.output)
-    return PlannedJob(Identity(module, code, spec, request.settings), request.inputs, request.outputs, passing)
+    return PlannedJob(
+        Identity(module, code, spec, request.settings), request.inputs, request.outputs, passing, request.beside
+    )
 
 
 class SealedPersistence(FilePersistence):  # type: ignore[misc]
@@ -74,8 +77,10 @@ class SealedPersistence(FilePersistence):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Begin with the checksums that are remembered, and nothing compared."""
         super().__init__(*arguments, **options)
-        self.comparison = Comparison(FileHashes(Path(self.path) / "posologie-hashes.json"), self.accepted)
+        hashes = FileHashes(Path(self.path) / "posologie-hashes.json")
+        self.comparison = Comparison(hashes, self.accepted, self._maker)
         self._compared: dict[Any, Stale | None] = {}
+        self._makers: dict[str, Any] = {}
 
     def stale(self, job: Any) -> Stale | None:
         """Return why a job's artifact is not the planned one.
@@ -91,6 +96,16 @@ class SealedPersistence(FilePersistence):  # type: ignore[misc]
             except OSError as error:
                 raise WorkflowError(machine_error(error) or str(error)) from None
         return self._compared[job]
+
+    def _maker(self, path: str) -> PlannedJob | None:
+        """Return the job that makes a file of a sealed artifact; None where its spec is not known yet."""
+        if not self._makers:
+            self._makers = {str(file): job for job in self.dag.jobs if is_sealed(job) for file in job.output}
+        job = self._makers.get(path)
+        try:
+            return None if job is None else planned_job(job)
+        except (ValueError, TypeError):  # parts that a checkpoint has yet to count
+            return None
 
     def has_metadata(self, job: Any) -> bool:
         """Whether something is known of how a job's outputs were made: of sealed ones, always."""

@@ -34,7 +34,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(f"{error.filename}: is no folder; move it away, or choose another place") from error
+            raise InputError(f"{error.filename}: is not a folder; move it away, or choose another place") from error
         for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
             if is_abandoned(leftover):
                 leftover.unlink(missing_ok=True)

@@ -116,10 +116,10 @@ def main(argv: list[str]) -> None:
     check_complete(predictions, items, spec.suite, options.predictions)
     table = predictions.filter(pc.equal(predictions["task"], "oeq"))
     references = reference_texts(spec.suite, items)
-    wanted = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
+    texts = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
     values, signature = bertscores(
         [without_control(text) for text in table["greedy_text"].to_pylist()],
-        wanted,
+        texts,
         spec.encoder,
         options.encoder,
         threads=options.threads,

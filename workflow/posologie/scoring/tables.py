@@ -149,8 +149,8 @@ def _check_benchmark(
     if benchmark.limit is None and missing:
         raise InputError(f"{file}: {name}: no prediction for {_listed(missing)}; expected {len(expected)} items")
     if benchmark.limit is not None and len(predicted) != min(benchmark.limit, len(expected)):
-        wanted = min(benchmark.limit, len(expected))
-        raise InputError(f"{file}: {name}: predictions for {len(predicted)} items; expected {wanted}")
+        expected_count = min(benchmark.limit, len(expected))
+        raise InputError(f"{file}: {name}: predictions for {len(predicted)} items; expected {expected_count}")
     for item, item_variants in predicted.items():
         wanted_variants = {"original"} if items[item].task == "oeq" else set(variants(permutations))
         if lacking := sorted(wanted_variants - set(item_variants)):

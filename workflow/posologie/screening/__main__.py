@@ -58,10 +58,10 @@ def main(argv: list[str]) -> None:
             spec.source, spec.split, ", ".join(compared.guessed),
         )  # fmt: skip
     below, quality = set[str](), {}
-    if (wanted := spec.rated()) is not None:
+    if (rated := spec.rated()) is not None:
         if options.quality is None:
             raise InputError(f"{options.items}: no ratings of source {spec.source} are given; expected --quality")
-        below, quality["quality"] = below_threshold(items, options.quality, wanted)
+        below, quality["quality"] = below_threshold(items, options.quality, rated)
     rules = {"same_answer": spec.screening.same_answer, "same_facts": spec.screening.same_facts}
     flagged = unwanted(whole, compared.matches, below, **rules)
     removed = flagged if spec.screening.mode == "remove" else set()

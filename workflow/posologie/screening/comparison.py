@@ -36,7 +36,7 @@ class Compared:
         answers: digest of each item's right answer, by position.
         crowded: how often a training text was similar to so many others that it was not compared with all of them.
         languages: number of screened items by language, and of targets; an empty code where it is unknown.
-        guessed: sources whose items were read to tell their language, because none is declared.
+        guessed: sources whose language was identified from their items, because none is declared.
     """
 
     matches: list[Match]
@@ -62,7 +62,7 @@ def compare(
         scope: where duplicates are looked for beside the targets.
         processes: changes no result.
         vectors: the sentence encoder that `comparing` names.
-        declared: language of each source that declares one; that of the others is told from their items.
+        declared: language of each source that declares one; that of the others is identified from their items.
 
     Raises:
         InputError: if it names one and none is given.

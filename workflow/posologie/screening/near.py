@@ -62,7 +62,7 @@ def candidates(
 ) -> Candidates:
     """Return the pairs that agree in at least one band.
 
-    Without a join, those of which at least one text is of interest, up to the limit. With one, those are only pairs of
+    Without a join, those with at least one text of interest, up to the limit. With one, those are only pairs of
     training texts, and all pairs of a target and a query come on top, if their signatures do not rule out a similarity
     of `threshold`.
 
@@ -93,8 +93,8 @@ def candidates(
             if not len(equal):
                 break
             first, second = members[equal], members[equal + distance]
-            wanted = of_interest[first] | of_interest[second]
-            limited.append(first[wanted] * count + second[wanted])
+            compared = of_interest[first] | of_interest[second]
+            limited.append(first[compared] * count + second[compared])
         crowded += int((keys[_CROWD + 1 :] == keys[: -_CROWD - 1]).sum()) if len(keys) > _CROWD + 1 else 0
     codes = _distinct(np.concatenate([np.empty(0, np.int64), *limited, *joined]))
     return Candidates(np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), crowded)

@@ -21,7 +21,7 @@ from posologie.screening.text import Text, texts
 _LEAST_WORDS = 8
 """Words of the shortest question that is looked for."""
 _BOILERPLATE = 5
-"""Different tested questions above which an n-gram that they share tells none of them."""
+"""Different tested questions above which a shared n-gram identifies none of them."""
 _TABLE_BITS = 24
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BLANK = ord(" ")
@@ -135,7 +135,7 @@ def quotable(whole: Population, size: int) -> Quotable:
     covered = np.zeros(whole.targets.stop, dtype=np.int64)
     pairs, shares = _covered(target, start, length)
     covered[pairs] = shares
-    return Quotable(different[telling], sizes, gram, target, start, length, covered)
+    return Quotable(different[telling], sizes, gram, target=target, start=start, size=length, words=covered)
 
 
 def _stem(text: Text) -> str:
@@ -224,5 +224,5 @@ def quoted_shares(grams: Quotable, hits: np.ndarray, targets: int) -> tuple[np.n
 def holds_answer(text: Text, quoted: Text) -> bool:
     """Return whether a text has at least half of the right options, or the reference text, of a tested question."""
     line = " " + spaced(" ".join([*text.fields, *text.answer])) + " "
-    wanted = [spaced(answer) for answer in quoted.answer if answer]
-    return 2 * sum(f" {answer} " in line for answer in wanted) >= max(len(wanted), 1)
+    answers = [spaced(answer) for answer in quoted.answer if answer]
+    return 2 * sum(f" {answer} " in line for answer in answers) >= max(len(answers), 1)

@@ -1,4 +1,4 @@
-"""A judge rates training items, whatever the backend: the ratings that the quality screen reads.
+"""A judge rates training items, with any backend: the ratings that the quality screen reads.
 
     python -m posologie.screening.rating --backend KIND --spec JSON --prompt FILE --items SHARD
         --ratings OUT.parquet --run OUT.json --work DIR [--running JSON] [--backbone MANIFEST]

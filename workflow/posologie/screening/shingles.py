@@ -142,7 +142,7 @@ def in_blocks(
 
     Args:
         work: what is done with a block; it and its results can be pickled.
-        blocks: the blocks, of which a few at a time are held.
+        blocks: the blocks; a few at a time are held in memory.
         count: their number.
         processes: number of processes.
     """

@@ -16,20 +16,20 @@ from posologie.screening.shingles import shingles
 from posologie.screening.text import Text, texts
 
 _LETTERS = 25
-"""Letters in all options from which a set of options can tell a question: `yes, no` or `A, B, C` cannot."""
+"""Letters in all options from which a set of options can identify a question: `yes, no` or `A, B, C` cannot."""
 _OPTIONS = 3
 _AGREEING = 0.75
 """Share of the items with one set of options that must have one right answer: a list of bacteria that different
 questions share has different ones."""
 _SAME_STEM = 0.3
-"""Similarity of the stems from which a set of options need not tell the question alone."""
+"""Similarity of the stems from which a set of options need not identify the question alone."""
 _ITEMS_AT_ONCE = 4096
 
 
 def options_matches(whole: Population, options: Sequence[bytes], answers: Sequence[bytes], width: int) -> list[Match]:
     """Return the pairs of a query and a target with the same set of options and the same right answer.
 
-    A pair counts if its stems are at least 0.3 similar, or if the options tell the question: three or more, not too
+    A pair counts if its stems are at least 0.3 similar, or if the options identify the question: three or more, not too
     short, and with the same right answer in nearly all items that have them.
 
     Args:
@@ -102,7 +102,7 @@ _MARKS = ('"translated_from"', '"lineage"')
 
 
 def lineage_matches(whole: Population) -> list[Match]:
-    """Return the pairs of a query and a target of which one is the other's ancestor, or that have one in common."""
+    """Return the pairs of a query and a target where one is the other's ancestor, or both share an ancestor."""
     rows = TableRows(whole.table.select(["id", "question", "context", "options", "meta"]))
     of_name: dict[str, list[int]] = defaultdict(list)
     for position, names in _names(rows, whole.targets):
@@ -164,8 +164,8 @@ def with_agreement(
 def _agreeing_pairs(
     rows: TableRows, matches: Sequence[Match], languages: Sequence[str], threshold: float, width: int
 ) -> Iterator[Match]:
-    wanted = [match for match in matches if match.kind in _COMPARED]
-    positions = np.unique(np.array([side for match in wanted for side in (match.item, match.other)], dtype=np.int64))
+    compared = [match for match in matches if match.kind in _COMPARED]
+    positions = np.unique(np.array([side for match in compared for side in (match.item, match.other)], dtype=np.int64))
     table = rows.at(positions)
     place = {position: number for number, position in enumerate(positions.tolist())}
     normal = texts(table)
@@ -215,7 +215,7 @@ def answers_agree(text: Text, other: Text, threshold: float, width: int) -> bool
 
 
 _SAMPLE = 100
-"""Items from which the language of a source is told."""
+"""Items from which the language of a source is identified."""
 _ONE_LANGUAGE = 0.97
 _LETTERS_ENOUGH = 20
 

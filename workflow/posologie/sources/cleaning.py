@@ -39,7 +39,7 @@ class Elsewhere(Exception):  # noqa: N818
 _USUAL = "\n\x20-\x25\x27-\x3b\x3d-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03c9\u2010-\u2027\u2030-\u205e\u20ac\u2190-\u22ff"
 _UNUSUAL = re.compile(f"[^{_USUAL}]")
 NOT_PLAIN = f"[^{_USUAL}]|  | \n|\n |\n\n\n"
-"""Pattern that finds whatever cleaning might change, blanks around the text apart; RE2 can run it over a column."""
+"""Pattern of everything that cleaning might change, blanks around the text apart; RE2 can run it over a column."""
 
 _BREAKS = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
@@ -265,12 +265,12 @@ def _at(value: Any, path: tuple[tuple[str, tuple[str, ...]], ...], name: str) ->
 def _selected(value: Any, selector: str, name: str) -> Any:
     if not isinstance(value, list):
         raise KeyError(name)
-    key, equals, wanted = selector.partition("=")
+    key, equals, field_value = selector.partition("=")
     if not equals:
         if not re.fullmatch(r"-?\d+", key) or not -len(value) <= int(key) < len(value):
             raise KeyError(name)
         return value[int(key)]
-    fitting = [member for member in value if isinstance(member, dict) and str(member.get(key)) == wanted]
+    fitting = [member for member in value if isinstance(member, dict) and str(member.get(key)) == field_value]
     if not fitting:
         raise KeyError(name)
     if len(fitting) > 1:

@@ -131,7 +131,7 @@ class Options(FileForm):
         if not isinstance(self.answer, str) and self.answer_form != "one_hot":
             raise ValueError("answer_form: one_hot, where the answer has several columns")
         if self.option_labels is not None and (self.options is None or self.option_separator is not None):
-            raise ValueError("option_labels only beside options in a list or in columns of their own")
+            raise ValueError("option_labels only with options in a list or in columns of their own")
         choice = self.options is not None or self.options_in_question or self.answer_text is not None
         if self.rejected is not None and (choice or self.task_column is not None or not isinstance(self.answer, str)):
             raise ValueError("rejected without options, answer_text and task_column, and with one column of the answer")

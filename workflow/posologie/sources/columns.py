@@ -252,8 +252,8 @@ def rows(files: Mapping[str, Path], spec: ShardSpec) -> Iterator[Rows]:
             for name, seen_values in values.items():
                 seen_values.add(str(_value_or_none(record, name)))
         yield batch
-    for name, wanted in columns.only.items():
-        if absent := [value for value in wanted if value not in values[name]]:
+    for name, allowed in columns.only.items():
+        if absent := [value for value in allowed if value not in values[name]]:
             known = ", ".join(sorted(values[name])[:12])
             raise InputError(
                 f"sources.{spec.source}.options.only.{name} = '{absent[0]}': no record has this value; found {known}"

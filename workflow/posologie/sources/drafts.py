@@ -66,7 +66,7 @@ def finished(
     """Clean a draft and make it an item.
 
     Ids depend on the source and the native key, or else on the source and the content. Items with the same context have
-    the same group, whatever their source and split, so that a clinical case is found again anywhere.
+    the same group in any source and split, so a clinical case is recognised everywhere.
 
     Args:
         draft: what the reader made of one record.

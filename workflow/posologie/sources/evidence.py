@@ -60,7 +60,7 @@ class Observations:
         keys: (options, position) → items that have the position among their right options.
         offered: options → items.
         prefixes: beginnings of questions such as `Question 1:`, digits made `#`, by frequency.
-        part_prefixed: items of which some options begin with a letter and a mark, and others do not.
+        part_prefixed: items where some options begin with a letter and a mark, and others do not.
         depends: items with an option that depends on the place of the others.
         sample: (id, text) of the items with the smallest ids.
     """
@@ -313,16 +313,16 @@ def ids_of_other_content(path: Any, copies: Mapping[str, int]) -> dict[str, Any]
     if not copies:
         return {"ids": 0, "examples": []}
     columns = ["id", "question", "context", "options", "gold", "answer", "meta"]
-    wanted = {name: name for name in copies}
-    wanted |= {f"{name}-{number}": name for name, times in copies.items() for number in range(2, times + 2)}
+    copied = {name: name for name in copies}
+    copied |= {f"{name}-{number}": name for name, times in copies.items() for number in range(2, times + 2)}
     contents: dict[str, set[str]] = {}
     natives: dict[str, str] = {}
     with pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=columns):
-            mask = pyarrow.compute.is_in(batch["id"], value_set=pyarrow.array(list(wanted)))
+            mask = pyarrow.compute.is_in(batch["id"], value_set=pyarrow.array(list(copied)))
             for row in batch.filter(mask).to_pylist():
                 meta = json.loads(row.pop("meta"))
-                name = wanted[row.pop("id")]
+                name = copied[row.pop("id")]
                 if "native_id" in meta:
                     natives.setdefault(name, str(meta["native_id"]))
                     contents.setdefault(name, set()).add(json.dumps(row, sort_keys=True))

@@ -101,7 +101,7 @@ def patterns(source: Source, split: Split) -> tuple[str, ...]:
         return source.files[split]
     known = LAYOUTS.get(source.reader)
     if not known:
-        raise InputError(f"reader = '{source.reader}': has no files by default; give `files` for each split")
+        raise InputError(f"reader = '{source.reader}': has no files by default; set `files` for each split")
     if split not in known:
         raise InputError(f"splits: the form '{source.reader}' has no {split} files; expected {', '.join(known)}")
     return known[split]
@@ -130,7 +130,7 @@ def local_files(source: Source, split: Split) -> list[str]:
     return [f"{source.path}/{name}" for name in names]
 
 
-def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
+def _files_of(folder: str, patterns: Sequence[str], of: str = "") -> list[str]:
     """Return the files below a folder that fit one of the patterns.
 
     Raises:
@@ -138,11 +138,11 @@ def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
     """
     if not os.path.isdir(folder):
         raise InputError(f"path = '{folder}': no such folder{of}")
-    names = chosen(files_below(folder), wanted)
+    names = chosen(files_below(folder), patterns)
     if not names:
         most = 3
-        more = f" or {len(wanted) - most} other patterns" if len(wanted) > most else ""
-        raise InputError(f"path = '{folder}': no file fits {' or '.join(wanted[:most])}{more}{of}")
+        more = f" or {len(patterns) - most} other patterns" if len(patterns) > most else ""
+        raise InputError(f"path = '{folder}': no file fits {' or '.join(patterns[:most])}{more}{of}")
     return names
 
 
@@ -157,7 +157,7 @@ def collection_patterns(collection: Collection) -> tuple[str, ...]:
     if collection.reader not in COLLECTIONS:
         raise InputError(f"reader = '{collection.reader}': unknown; expected {', '.join(COLLECTIONS)}")
     if not COLLECTIONS[collection.reader]:
-        raise InputError(f"reader = '{collection.reader}': has no files by default; give `files`")
+        raise InputError(f"reader = '{collection.reader}': has no files by default; set `files`")
     return COLLECTIONS[collection.reader]
 
 

@@ -92,8 +92,8 @@ class Task:
         return lacking or self._needs_of_data(own_data)
 
     def _needs_of_templates(self) -> list[str]:
-        wanted = ("doc_to_text", "doc_to_target", *(("doc_to_choice",) if self.output == CHOICE else ()))
-        missing = [key for key in wanted if self.keys.get(key) in (None, "")]
+        templates = ("doc_to_text", "doc_to_target", *(("doc_to_choice",) if self.output == CHOICE else ()))
+        missing = [key for key in templates if self.keys.get(key) in (None, "")]
         if "doc_to_text" in missing and self.output == CHOICE:
             return ["doc_to_text is empty: whole sentences are compared, without a question"]
         return [f"{key} is missing" for key in missing]
@@ -224,7 +224,7 @@ def _of_keys(keys: dict[str, Any], file: Path, folder: _Folder, above: tuple[str
 def _named(name: str, folder: _Folder, above: tuple[str, ...]) -> list[Task]:
     """Return the task of a name below a folder, or those of the group or tag."""
     if name in above:
-        raise InputError(f"{folder.root}: group {name} holds itself")
+        raise InputError(f"{folder.root}: group {name} contains itself")
     tagged: list[Task] = []
     for file, text in folder.texts.items():
         if name not in text:

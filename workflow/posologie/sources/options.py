@@ -123,7 +123,7 @@ def labelled_list(text: str, *, whole: bool) -> tuple[str, list[str], list[str]]
         What stands before the list, the labels as printed, and the options.
 
     Raises:
-        Rejected: if there is no such list, or it cannot be told for certain where its options begin.
+        Rejected: if there is no such list, or it is not certain where its options begin.
     """
     lists: list[list[_Mark]] = []
     others: list[list[_Mark]] = []

@@ -72,7 +72,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
         wanted: columns that tables have to have.
 
     Raises:
-        InputError: if a file is of another format, or broken at a place where no record can be told from the next.
+        InputError: if a file is of another format, or broken at a place where records cannot be separated.
     """
     for name, path in files.items():
         file = PublishedFile(name, path, form, wanted)
@@ -90,7 +90,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
             records = sheet_records(file, form)
         else:
             raise InputError(
-                f"{name}: '{path.suffix}' is no known format; expected .json, .jsonl, .csv, .tsv, .parquet"
+                f"{name}: '{path.suffix}' is not a known format; expected .json, .jsonl, .csv, .tsv, .parquet"
                 + ("" if form is None else ", .xlsx")
             )
         if form is not None and form.records is not None:
@@ -156,7 +156,7 @@ class _TwiceError(Exception):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, of which every key stands once: the last would win over the others without a word."""
+    """Return a JSON object in which every key occurs once: otherwise the last would silently replace the others."""
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -174,7 +174,7 @@ def _parquet_rows(file: PublishedFile) -> Iterator[Rows]:
             names = table.schema_arrow.names
             if len(set(names)) < len(names):
                 twice = next(column for column in names if names.count(column) > 1)
-                raise InputError(f"{name}: column '{twice}' stands twice; give each its own name")
+                raise InputError(f"{name}: column '{twice}' occurs twice; give each its own name")
             if missing := [column for column in file.wanted if column not in names]:
                 raise InputError(f"{name}: no column '{missing[0]}'; it has {', '.join(names)[:200]}")
             batches = table.iter_batches(batch_size=BATCH)
@@ -210,7 +210,7 @@ def _json_records(file: PublishedFile) -> Iterator[Any]:
             return
         if start != "{":
             beginning = repr(start) if start else "nothing"
-            expected = "expected a JSON list of records, or one record a line"
+            expected = "expected a JSON list of records, or one record per line"
             raise InputError(f"{file.name}: begins with {beginning}; {expected}")
         stream.seek(0)
         one_a_line = file.form is None or _is_json(next(iter(stream), ""))
@@ -264,7 +264,7 @@ def _line_records(file: PublishedFile) -> Iterator[Any]:
             except (ValueError, RecursionError) as error:
                 if not good and number == 1 and file.suffix == ".json":
                     raise InputError(
-                        f"{name}, line 1: no whole JSON record; expected a JSON list of records, or one record a line"
+                        f"{name}, line 1: no whole JSON record; expected a JSON list of records, or one record per line"
                     ) from error
                 record = Malformed(f"line {number}: not JSON ({error})", text)
             good = True
@@ -341,7 +341,7 @@ def _is_plain(name: str) -> bool:
 
 
 def read_columns(files: Mapping[str, Path], form: FileForm, named: Sequence[str]) -> Iterator[Rows]:
-    """Yield the records of files of which a study names columns, and note in `read_as` which of them no record has.
+    """Yield the records of files with the columns that a study names, and note in `read_as` those that no record has.
 
     Args:
         files: name as shown → path.

@@ -135,7 +135,7 @@ def write_shard(
     """Write the three files of a shard. The result does not depend on the number of processes.
 
     Ids are made unique: the second item of an id gets `-2`, and so on, in the order of files and rows. The group keeps
-    the plain id, so that copies of one item are never told apart by screening or resampling.
+    the plain id, so screening and resampling never treat copies of one item as different.
 
     Raises:
         InputError: if a file counts its keys from elsewhere than is said, or too many records were rejected.

@@ -56,7 +56,7 @@ def named_rows(
     twice = [column for column, times in Counter(filter(None, header)).items() if times > 1]
     if twice:
         places = [str(place) for place, column in enumerate(header, 1) if column == twice[0]]
-        raise InputError(f"{name}: column '{twice[0]}' stands twice, as {' and '.join(places)}; give each its own name")
+        raise InputError(f"{name}: column '{twice[0]}' occurs twice, as {' and '.join(places)}; give each its own name")
     for column in wanted:
         if column not in header:
             raise InputError(f"{name}: no column '{column}'; it has {', '.join(filter(None, header))[:200]}")
@@ -166,7 +166,7 @@ def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
         if form.sheet is not None and form.sheet not in book.sheetnames:
             raise InputError(f"{name}: no sheet '{form.sheet}'; it has {', '.join(book.sheetnames)}")
         if form.sheet is None and len(filled) > 1:
-            raise InputError(f"{name}: several sheets hold rows ({', '.join(filled)}); say which with sheet")
+            raise InputError(f"{name}: several sheets hold rows ({', '.join(filled)}); choose one with sheet")
         title = form.sheet or (filled[0] if filled else book.sheetnames[0])
         file.facts["sheet"] = {"name": title, "told": form.sheet is not None}
         rows = _sheet_rows(book[title], _formulas(name, file.path, title))
@@ -208,7 +208,7 @@ def _workbook(name: str, path: Path, *, results: bool = True) -> Iterator[Any]:
         book = openpyxl.load_workbook(path, read_only=True, data_only=results)
     except FileNotFoundError as error:
         raise InputError(f"{name}: no such file") from error
-    except Exception as error:  # openpyxl lets through whatever zip and XML parsers raise
+    except Exception as error:  # openpyxl lets through everything that zip and XML parsers raise
         raise InputError(f"{name}: not a whole XLSX file ({type(error).__name__}: {error})"[:300]) from error
     try:
         yield book

@@ -1,4 +1,4 @@
-"""Published files opened as text, whatever their compression and encoding."""
+"""Published files opened as text, in any compression and encoding."""
 
 import bz2
 import codecs

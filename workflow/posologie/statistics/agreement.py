@@ -107,12 +107,12 @@ def _rater_rows(
         pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
     for name, statistic, people, other in pairs:
         for scope, estimated in estimate(
-            statistic, people, other, included, rated.generator, draws, rated.weight
+            statistic, people, other, included=included, generator=rated.generator, draws=draws, weight=rated.weight
         ).items():
             row = _row(rated, scope, included, estimated, spec.statistics)
             inside = inside_scope(rated.generator, included, scope)
             if rater.too_silent_in(inside):
-                row |= _bounded(rated, rater, name, scope, inside, draws, spec.statistics)
+                row |= _bounded(rated, rater, name, scope=scope, inside=inside, draws=draws, settings=spec.statistics)
             yield row | {
                 "rater_kind": rater.kind,
                 "rater": rater.name,
@@ -143,7 +143,13 @@ def _bounded(
         for label in (1 - rated.right, rated.right):  # every missing verdict wrong, and every one right
             filled_in = np.where(rater.silent, label, rater.score)
             end = estimate(
-                OF_LABELS[name], rated.right, filled_in, ~rater.excluded, rated.generator, draws, rated.weight
+                OF_LABELS[name],
+                rated.right,
+                filled_in,
+                included=~rater.excluded,
+                generator=rated.generator,
+                draws=draws,
+                weight=rated.weight,
             )[scope]
             ends.append((end.point, interval_of_agreement(end, effective, settings)))
         bounds = bounds_of(ends[0], ends[1], silent, answers)
@@ -160,7 +166,13 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
             measures = {**measures, **OF_LABELS}
         for name, statistic in measures.items():
             by_scope = estimate(
-                statistic, np.nan_to_num(ratings), np.nan_to_num(others), shared, rated.generator, draws, rated.weight
+                statistic,
+                np.nan_to_num(ratings),
+                np.nan_to_num(others),
+                included=shared,
+                generator=rated.generator,
+                draws=draws,
+                weight=rated.weight,
             )
             for scope, estimated in by_scope.items():
                 yield _row(rated, scope, shared, estimated, settings) | {

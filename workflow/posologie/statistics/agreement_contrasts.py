@@ -77,7 +77,15 @@ def _pair_rows(
     effective = effective_clusters(rated.group[included], rated.weight[included])
     for name, statistic in CORRELATIONS.items():
         both = [
-            estimate(statistic, rated.human, rater.score, included, rated.generator, draws, rated.weight)
+            estimate(
+                statistic,
+                rated.human,
+                rater.score,
+                included=included,
+                generator=rated.generator,
+                draws=draws,
+                weight=rated.weight,
+            )
             for rater in (left, right)
         ]
         for scope in (POOLED, WITHIN):

@@ -41,7 +41,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Game:
-    """What one backbone's mixes tell of the components.
+    """What one backbone's mixes say about the components.
 
     Attributes:
         players: the components, in the order of the study.
@@ -92,7 +92,7 @@ def games_of(
     sizes: Mapping[str, str],
     declared: Sequence[str] = (),
 ) -> Iterator[Game]:
-    """Yield a game for each backbone that has base, and mixes that tell the components apart.
+    """Yield a game for each backbone that has base, and mixes that distinguish the components.
 
     With up to six components and an equal blend of every coalition of them, it is exact. Of several mixes with the same
     equal blend, those of a size that every coalition has are taken, or else the first, and the game says that its mixes

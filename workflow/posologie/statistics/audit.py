@@ -1,4 +1,4 @@
-"""Two evaluations that somebody else made, compared item by item: differences with verdicts, and the place of the gold.
+"""Two evaluations made elsewhere, compared item by item: differences with verdicts, and the position of the gold.
 
 The numbers are those of the tables `contrasts` and `position`, with a task in the place of a benchmark: the differences
 on the tasks are one family, by Holm; all tasks together are tested apart.

@@ -69,7 +69,7 @@ def mix_rows(mix: str, seed: int, facts: Mapping[str, Any], components: Sequence
             yield from _length_rows(common, "characters", held["characters"])
     common = {"subject": "mix", "mix": mix, "seed": seed, "part": "train", "by": "redistributed"}
     for stratum in facts["redistributed"]:
-        note = f"{stratum['held']} held, {stratum['asked']} asked for"
+        note = f"{stratum['held']} held, {stratum['asked']} requested"
         yield row(**common, source=stratum["source"], name=stratum["stratum"], items=stratum["taken"], note=note)
 
 

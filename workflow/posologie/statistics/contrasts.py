@@ -122,7 +122,7 @@ def tested_pairs(
         counted = resampled.single_items and model.cell.aggregate == "item_weighted"
         for pair, weights in zip(pairs, linear, strict=True):
             sides = place[pair.left.model], place[pair.right.model]
-            row = _row(resampled, measure, variants, model, pair, joined, weights)
+            row = _row(resampled, measure, variants, model=model, pair=pair, joined=joined, linear=weights)
             row["note"] = "; ".join(filter(None, (row["note"], _procedures(scored, measure, pair))))
             if counted and all(binary[side] for side in sides):
                 row["p_mcnemar"] = mcnemar_p(*(of_arm[side][inside] for side in sides))

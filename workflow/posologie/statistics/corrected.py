@@ -43,7 +43,7 @@ COLUMNS = (
     "rogan_gladen", "rogan_gladen_low", "rogan_gladen_high", "worth", "more_ratings", "p_value", "p_holm", "note",
 )  # fmt: skip
 LATEX = Latex(
-    "Judged scores as they are, and corrected by people's ratings, in percent and points.",
+    "Judged scores, uncorrected and corrected by people's ratings, in percent and points.",
     index=("set", "suite", "judge", "model", "against"),
     where={"scope_kind": ("all",)},
     show=("naive", "value", "rated", "p_holm"),

@@ -166,7 +166,7 @@ class Crossed:
         items: [..., entry, entry], covariance over draws of items.
         df_items: degrees of freedom of `items`.
         share: [entry], 1 / seeds where seeds are drawn; 0 where the adapters are taken as they are.
-        seeds: by backbone, where several adapters of a mix tell the variance of seeds.
+        seeds: by backbone, if several adapters of a mix determine the variance of seeds.
         floor: [..., entry], what is added to the variance of differences for adapters with few right or wrong answers.
         bounded: the values are means of scores between 0 and 1.
     """

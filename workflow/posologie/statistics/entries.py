@@ -12,7 +12,7 @@ from posologie.statistics.draws import generator
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
 FEWEST_SEEDS = 3
-"""From so many training seeds of a mix on, its own seeds tell their variance."""
+"""From this many training seeds of a mix on, its own seeds determine their variance."""
 _ALMOST_NOTHING = 1e-6
 """Smallest term of seeds: as good as none."""
 

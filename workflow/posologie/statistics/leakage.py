@@ -142,7 +142,7 @@ def _means(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 def _curve(scored: ScoredSuite, leaked: dict[str, float], looked_from: float | None) -> Iterator[dict[str, Any]]:
     """Yield the number of tested items that the mix repeats, by the least similarity at which a near twin counts.
 
-    Nothing is known below the similarity from which near twins were looked for, so nothing is counted there.
+    Nothing is known below the similarity from which near twins were searched for, so nothing is counted there.
     """
     similarities = np.array([leaked[item] for item in scored.item.tolist() if item in leaked])
     least = 1.0 if looked_from is None else looked_from
@@ -156,7 +156,7 @@ def _curve(scored: ScoredSuite, leaked: dict[str, float], looked_from: float | N
             "n": len(scored.item),
         }
         row |= {"value": count, "unit": "items", "interval": "none"}
-        row["note"] = "" if known else f"near twins were looked for from {least:g} on"
+        row["note"] = "" if known else f"near twins were searched for from {least:g} on"
         yield row | dict.fromkeys(("clusters", "low", "high", "level"))
 
 

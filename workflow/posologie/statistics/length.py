@@ -251,7 +251,7 @@ def _row(
     effective = float(rest.effective[0]) if matched and rest is not None else held.effective
     interval = interval_of(value, drawn, effective, settings, is_share=statistic == "mean")
     note = "undefined" if undefined else interval.note
-    row = _empty(resampled, cell, held, judge, statistic, entry, here) | {
+    row = _empty(resampled, cell, held, judge=judge, statistic=statistic, entry=entry, here=here) | {
         "unit": "%" if scale == 100 else "",
         "value": None if undefined else value * scale,
         "low": None if interval.low is None or undefined else interval.low * scale,
@@ -281,7 +281,7 @@ def _mute_rows(
     replies = judge.silent[list(entry.members)][:, here]
     interval = without_score(int(replies.sum()), replies.size)
     for statistic in _STATISTICS:
-        row = _empty(resampled, cell, held, judge, statistic, entry, here)
+        row = _empty(resampled, cell, held, judge=judge, statistic=statistic, entry=entry, here=here)
         yield row | {
             "unit": "" if statistic == "length_correlation" else "%",
             "interval": "none",

@@ -85,7 +85,7 @@ def joined_sets(moments: Moments, mixing: Sequence[float]) -> Moments:
 
 
 def having_values(scored: ScoredSuite, measure: Measure, entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries whose models all have values of a measure: an endpoint may tell no probabilities."""
+    """Return the entries whose models all have values of a measure: an endpoint may give no probabilities."""
     without = set(np.flatnonzero(np.isnan(scored.values[measure]).all(axis=(1, 2))).tolist())
     return [entry for entry in entries if not without.intersection(entry.members)]
 

@@ -284,7 +284,7 @@ def _dependent_row(
         "high": None,
         "level": settings.level,
         "interval": "none",
-        "note": "items whose options depend on their place and are not permuted",
+        "note": "items whose options depend on their position and are not permuted",
     }
 
 

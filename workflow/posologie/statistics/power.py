@@ -80,7 +80,7 @@ class Components:
 def components_of(model: Crossed, linear: Array, items: int) -> Components:
     """Return what the variance of one contrast [entry] is made of, by moments.
 
-    Without several adapters of a mix, nothing tells noise from what is fixed: all of it is taken as fixed.
+    Without several adapters of a mix, noise cannot be separated from what is fixed: all of it is taken as fixed.
     """
     is_mix = np.array([entry.kind == "mix" for entry in model.entries])
     counts = np.array([len(entry.members) for entry in model.entries])
@@ -95,10 +95,10 @@ def components_of(model: Crossed, linear: Array, items: int) -> Components:
         items,
         max(0.0, estimated_items - share * noise),
         noise,
-        None if seeds is None else float(seeds.variance),
-        sides,
-        model.df_items,
-        mixes,
+        seeds=None if seeds is None else float(seeds.variance),
+        sides=sides,
+        df_items=model.df_items,
+        mixes=mixes,
     )
 
 

@@ -178,7 +178,7 @@ def further_ratings(estimate: Corrected, rated: int, answers: int) -> int:
 
 
 def rogan_gladen(answers: Answers, clusters: int, level: float) -> tuple[float, float, float] | None:
-    """Return the share by Rogan and Gladen (1978) with its interval; None where the judge tells nothing apart.
+    """Return the share by Rogan and Gladen (1978) with its interval; None if the judge distinguishes nothing.
 
     The judge's share over all answers, put right by its sensitivity and specificity on the rated ones. It rests on a
     judge whose errors are the same on all answers, which the rated ones are drawn to show, so that it checks the

@@ -168,7 +168,7 @@ def _metrics(file: Path, place: Mapping[str, int]) -> dict[str, NDArray[np.float
     for metric, values in by_metric.items():
         if np.isnan(values).any():
             missing = [answer for answer, number in place.items() if np.isnan(values[number])]
-            raise InputError(f"{file}: no {metric} of {listed(missing)}; expected one an answer")
+            raise InputError(f"{file}: no {metric} of {listed(missing)}; expected one per answer")
     return by_metric
 
 
@@ -177,17 +177,27 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     _expect(table, ("answer", "excluded", "triple_seen", "outcome", "label", "probability"), file)
     rows = {row["answer"]: row for row in table.to_pylist()}
     if missing := [answer for answer in place if answer not in rows]:
-        raise InputError(f"{file}: no verdict on {listed(missing)}; expected one an answer")
+        raise InputError(f"{file}: no verdict on {listed(missing)}; expected one per answer")
     ordered = [rows[answer] for answer in place]
     label = np.array([float(row["label"] == 1) for row in ordered])
     excluded = np.array([row["excluded"] for row in ordered])
     silent = np.array([row["outcome"] != "label" for row in ordered])
     triples = sum(row["triple_seen"] for row in ordered)
-    raters = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent, triples)]
+    raters = [Rater(f"judge:{judge}", "judge", label, label=label, excluded=excluded, silent=silent, triples=triples)]
     probabilities = [row["probability"] for row in ordered]
     if None not in probabilities:
         score = np.array(probabilities, dtype=float)
-        raters.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent, triples))
+        raters.append(
+            Rater(
+                f"judge_probability:{judge}",
+                "probability",
+                score,
+                label=None,
+                excluded=excluded,
+                silent=silent,
+                triples=triples,
+            )
+        )
     return raters
 
 
@@ -197,8 +207,24 @@ def _panel(members: Sequence[Rater]) -> list[Rater]:
     excluded: NDArray[np.bool_] = np.any([member.excluded for member in members], axis=0)
     triples = max(member.triples for member in members)
     return [
-        Rater(f"judge:{PANEL}", "judge", joint.label, joint.label, excluded, joint.silent, triples),
-        Rater(f"judge_probability:{PANEL}", "probability", joint.share, None, excluded, joint.silent, triples),
+        Rater(
+            f"judge:{PANEL}",
+            "judge",
+            joint.label,
+            label=joint.label,
+            excluded=excluded,
+            silent=joint.silent,
+            triples=triples,
+        ),
+        Rater(
+            f"judge_probability:{PANEL}",
+            "probability",
+            joint.share,
+            label=None,
+            excluded=excluded,
+            silent=joint.silent,
+            triples=triples,
+        ),
     ]
 
 

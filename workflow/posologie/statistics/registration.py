@@ -98,7 +98,7 @@ def register(root: Path, study: str, sections: Mapping[str, Any], date: str) -> 
         before = registration_of(root)
         if before is not None and not before.changes(sections):
             return before
-        raise InputError(f"{root / FILE}: registered before, and otherwise; a registration is never replaced")
+        raise InputError(f"{root / FILE}: already registered, with other content; a registration is never replaced")
     trained = next(iter(trained_below(root)), None)
     if trained is not None:
         raise InputError(f"{trained}: trained already; a registration comes before the first training")
@@ -121,7 +121,7 @@ def registration_of(root: str | os.PathLike[str]) -> Registration | None:
         raise InputError(f"{path}: no registration of format {FORMAT}")
     checksum = facts.pop("sha256", "")
     if _checksum(facts) != checksum:
-        raise InputError(f"{path}: altered after it was written (its SHA-256 is not what it says)")
+        raise InputError(f"{path}: altered after it was written (its SHA-256 does not match)")
     return Registration(facts["date"], facts["study"], {name: facts[name] for name in SECTIONS}, checksum)
 
 

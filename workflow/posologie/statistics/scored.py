@@ -141,7 +141,7 @@ def read_suite(
     joined = {measure: np.concatenate(gathered.pop(measure)) for measure in list(gathered)}
     for measure, array in joined.items():
         undefined = np.isnan(array)
-        if measure.decoding == "probabilities":  # an endpoint may tell none, or not for every question: it has no value
+        if measure.decoding == "probabilities":  # an endpoint may give none, or not for every question: it has no value
             array[(undefined != undefined[:1]).any(axis=(1, 2))] = np.nan
         elif (undefined != undefined[:1]).any():
             model_index, row, _ = (int(index[0]) for index in np.nonzero(undefined != undefined[:1]))

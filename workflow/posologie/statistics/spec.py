@@ -130,7 +130,7 @@ class TableSpec(Spec):
 
     @property
     def designed(self) -> dict[str, dict[str, float]]:
-        """Blends of the mixes that shares and size tell apart (`least_repeated`)."""
+        """Blends of the mixes that differ in shares or size (`least_repeated`)."""
         least = least_repeated(self.blends, self.sizes, self.epochs)
         return {mix: shares for mix, shares in self.blends.items() if mix in least}
 

@@ -73,7 +73,7 @@ def open_questions(
     if spec.neural and select(BERTSCORE):
         neural = read_suite(root, suite, spec.models, OPEN_TASKS, select, layout.scores_neural)
         if neural is None or not np.array_equal(neural.item, scored.item) or neural.variants != scored.variants:
-            raise InputError(f"scores_neural of {suite}: not on the items of its scores; expected one score an answer")
+            raise InputError(f"scores_neural of {suite}: not on the items of its scores; expected one score per answer")
         values |= neural.values
         signatures |= neural.signatures
     verdicts = {judge: _verdicts(Path(root), judge, scored, spec.models) for judge in spec.judges}
@@ -111,7 +111,7 @@ def _verdicts(root: Path, judge: str, scored: ScoredSuite, models: Sequence[Eval
         if unknown := sorted(item for benchmark, item in set(keys) - place.keys()):
             raise InputError(f"{file}: {listed(unknown)} not among the open questions of {scored.suite}")
         if missing := sorted(item for benchmark, item in place.keys() - set(keys)):
-            raise InputError(f"{file}: no judgement of {listed(missing)}; expected one an answer")
+            raise InputError(f"{file}: no judgement of {listed(missing)}; expected one per answer")
         if len(keys) != len(place):
             raise InputError(f"{file}: {len(keys)} judgements of {len(place)} answers; expected one each")
         rows = [place[key] for key in keys]

@@ -44,7 +44,7 @@ Side = tuple[Extent, NDArray[np.float64]]
 """What the values on one component rest on, and [arm], these values."""
 
 LATEX = Latex(
-    "What each mix gains on items of one component, less what it gains on items of another, in points.",
+    "Each mix's gain on items of one component, less its gain on items of another, in points.",
     index=("suite", "mix", "left", "right"),
     where={"task": ("all",), "aggregate": ("item_weighted",)},
     show=("left_value", "right_value", "value", "p_adjusted", "verdict"),

@@ -136,24 +136,38 @@ def _rows(root: Path, name: str, spec: AgreementSpec) -> Iterator[dict[str, Any]
     everyone = np.ones(len(rated.answer), dtype=bool)
     bins = length_bins(rated.words)
     for scope, estimated in estimate(
-        spearman, rated.words, rated.human, everyone, rated.generator, draws, rated.weight
+        spearman,
+        rated.words,
+        rated.human,
+        included=everyone,
+        generator=rated.generator,
+        draws=draws,
+        weight=rated.weight,
     ).items():
-        yield _row(rated, None, "length_human", scope, everyone, estimated, spec)
-    yield from _length_rows(rated, None, rated.human, everyone, bins, draws, spec)
+        yield _row(rated, None, "length_human", scope=scope, included=everyone, estimated=estimated, spec=spec)
+    yield from _length_rows(rated, None, rated.human, included=everyone, bins=bins, draws=draws, spec=spec)
     for judge in rated.raters:
         if judge.kind == "metric":
             continue
         included = ~judge.excluded
         for scope, estimated in estimate(
-            spearman, rated.words, judge.score, included, rated.generator, draws, rated.weight
+            spearman,
+            rated.words,
+            judge.score,
+            included=included,
+            generator=rated.generator,
+            draws=draws,
+            weight=rated.weight,
         ).items():
-            yield _row(rated, judge, "length_judge", scope, included, estimated, spec)
+            yield _row(rated, judge, "length_judge", scope=scope, included=included, estimated=estimated, spec=spec)
         for scope, inside in scopes_of(rated.generator, included).items():
             three = rated.words[inside], judge.score[inside], rated.human[inside]
             point = float(partial_spearman(*three, rated.weight[None, inside])[0])
             estimated = Estimated(point, partial_spearman(*three, draws[:, inside]))
-            yield _row(rated, judge, "length_judge_given_human", scope, included, estimated, spec)
-        yield from _length_rows(rated, judge, judge.score, included, bins, draws, spec)
+            yield _row(
+                rated, judge, "length_judge_given_human", scope=scope, included=included, estimated=estimated, spec=spec
+            )
+        yield from _length_rows(rated, judge, judge.score, included=included, bins=bins, draws=draws, spec=spec)
 
 
 def _length_rows(
@@ -189,7 +203,7 @@ def _length_rows(
         count = draws[:, own].sum(axis=1)
         means = np.divide(draws[:, own] @ score[own], count, out=np.full(len(draws), np.nan), where=count > 0)
         plain = Estimated(float(np.average(score[own], weights=rated.weight[own])), means)
-        yield _row(rated, judge, f"{which}_mean", scope, included, plain, spec)
+        yield _row(rated, judge, f"{which}_mean", scope=scope, included=included, estimated=plain, spec=spec)
         at_length = Estimated(float(points[0, place]), matched[:, place])
         rest = weights * own
         row = _row(
@@ -204,7 +218,9 @@ def _length_rows(
         )
         yield row | {"support": 100 * float(support[0])}
         adjusted = Estimated(float(equal[place]), equal_draws[:, place])
-        row = _row(rated, judge, f"{which}_at_equal_length", scope, included, adjusted, spec)
+        row = _row(
+            rated, judge, f"{which}_at_equal_length", scope=scope, included=included, estimated=adjusted, spec=spec
+        )
         if row["value"] is not None and row["interval"] != "none":
             extrapolated = effective_clusters(rated.group, rest) < spec.statistics.minimum_clusters
             row["note"] = EXTRAPOLATED if extrapolated else row["note"]

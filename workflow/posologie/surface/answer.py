@@ -128,13 +128,13 @@ def region_sentence(share: float | None, ranges: Mapping[str, tuple[float, float
     """Return a sentence about the mixes that cannot be distinguished from the best.
 
     Args:
-        share: part of all mixes within bounds; None where too few keep the floors to tell.
+        share: part of all mixes within bounds; None if too few reach the floors.
         ranges: lowest and highest share of each component in them.
         points: number of mixes from which the part was measured, where the sentence is to name it.
     """
     listed = ", ".join(f"{name} {100 * low:.0f} to {100 * high:.0f} %" for name, (low, high) in ranges.items())
     if share is None:
-        return f"Few mixes keep the floors; of these, the mixes with {listed} cannot be distinguished from the best."
+        return f"Few mixes reach the floors; of these, the mixes with {listed} cannot be distinguished from the best."
     if share > 1 - NEVER:
         return "No mix can be distinguished from the best: any dose may be the best one."
     if share < NEVER:
@@ -156,7 +156,7 @@ def rate_clause(of: str, into: str, value: float | None, shown: str, bounds: str
     """
     place = f", {where}" if where else ""
     if value is None:
-        return f"no number of {into} items is seen to do the work of one {of} item"
+        return f"no number of {into} items is shown to do the work of one {of} item"
     if value < 0:
         return (
             f"{into} items cannot take the place of {of} items{place}: more of one raises the expected score, more of"
@@ -182,7 +182,7 @@ def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
     lines.append(region_sentence(region["share_of_simplex"], region["ranges"], region["points"]))
     others = [mix_text(mix) for mix in region["representatives"][1:]]
     if others:
-        lines.append("As good as far as these runs can tell: " + "; ".join(others) + ".")
+        lines.append("Equally good, as far as these runs can tell: " + "; ".join(others) + ".")
     for entry in answer["rates"]:
         shown, bounds = f"{entry['value'] or 0:.3g}", f"{percent} interval {entry['text']}"
         lines.append(f"Exchange rate: {rate_clause(entry['of'], entry['into'], entry['value'], shown, bounds)}.")
@@ -256,7 +256,7 @@ def mixes_yaml(
         shares = {key: int(weight) for key, weight in lowest_terms({k: round(v, 6) for k, v in held.items()}).items()}
         mix: dict[str, Any] = {"shares": shares, "size": "smallest" if size is None else int(size)}
         gain = (
-            "to tell whether the surface fits"
+            "to show whether the surface fits"
             if proposal.reason == "interior"
             else f"expected gain {proposal.gain:.2g} points"
         )

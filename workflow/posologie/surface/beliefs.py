@@ -94,7 +94,7 @@ class Beliefs:
         )
 
     def _moves(self, batch: Sequence[tuple[int, int]]) -> tuple[Array, Array, Array]:
-        """Return roots of what the scores of a batch tell of the decisions, the offers and the region's points."""
+        """Return roots of what the scores of a batch reveal about the decisions, the offers and the region's points."""
         places = [offer for offer, _ in batch]
         noise = np.diag([self.run_variance / count + self.own_noise for _, count in batch])
         root = np.linalg.cholesky(self.of_offers[np.ix_(places, places)] + noise + 1e-12 * np.eye(len(places)))
@@ -144,7 +144,9 @@ class Beliefs:
             covariance = covariance - moves @ moves.T
             means = self.points.mean + self.numbers[:_OUTCOMES, : len(batch)] @ moves.T
         errors = draw_errors(Moments(means[0], covariance), self.df, _REGION_DRAWS, self.seed)
-        inside = mixes_told_apart(means, covariance, errors, self.even, self.rivals, self.df, self.level)
+        inside = mixes_told_apart(
+            means, covariance, errors, points=self.even, rivals=self.rivals, df=self.df, level=self.level
+        )
         return float(inside.mean())
 
 

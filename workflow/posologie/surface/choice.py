@@ -53,7 +53,7 @@ class Choice:
 
     Attributes:
         supported: whether any model predicts left-out mixes better than their mean.
-        p_value: of that, by permutation; None where mixes are many and signed ranks tell.
+        p_value: of that, by permutation; None if mixes are many and signed ranks are used.
     """
 
     surface: Fitted
@@ -127,7 +127,15 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
             f"a special cubic goes through all {rank} mixes exactly: what the surface says between them is checked by "
             "left-out mixes alone; train mixes inside the simplex"
         )
-    return Choice(chosen.fitted, tuple(candidates), supported, p_value, fit_test, noise, tuple(notes))
+    return Choice(
+        chosen.fitted,
+        tuple(candidates),
+        supported,
+        p_value=p_value,
+        lack_of_fit=fit_test,
+        noise=noise,
+        notes=tuple(notes),
+    )
 
 
 def _richest_of_the_best(densities: Array) -> int:

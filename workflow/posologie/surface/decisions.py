@@ -51,7 +51,11 @@ def constraint_rows(fit: Fitted, floors: Mapping[str, Floor], best: Constrained 
     if best is None:
         return
     if best.chosen is None:
-        yield {"row": "constrained", "name": ",".join(floors), "note": "no mix keeps base's score with this certainty"}
+        yield {
+            "row": "constrained",
+            "name": ",".join(floors),
+            "note": "no mix reaches base's score with this certainty",
+        }
         return
     shares = fit.region.candidates.shares[best.chosen]
     row = next(predicted(fit, shares[None], "constrained", ",".join(floors)))

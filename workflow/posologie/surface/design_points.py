@@ -19,7 +19,7 @@ from posologie.surface.simplex import SCHEFFE, Bounds, average_products, centroi
 Kind = Literal["i_optimal", "space_filling", "lattice", "centroid"]
 
 PRIOR_SD = 10.0
-"""Standard deviations of a run by which scores may differ over the region, as far as too few trainings can tell."""
+"""Standard deviations of a run by which scores may differ over the region, as far as too few trainings can show."""
 UNITS = (4, 12, 20, 100, 1000, 10_000, 1_000_000)
 """Parts that a whole is cut into: the plainest shares first."""
 
@@ -123,8 +123,8 @@ def points_of(problem: DesignProblem, count: int, kind: Kind, seed: int, starts:
         shares = mixes[~np.array(is_present, dtype=bool)]
         if len(shares) != count:
             raise InputError(
-                f"design {kind}: has {len(shares)} mixes that are not there yet, and {count} may be trained beside the"
-                " repeats; expected the same number, or i_optimal or space_filling, which take any"
+                f"design {kind}: has {len(shares)} new mixes, but {count} may be trained"
+                " besides the repeats; expected the same number, or i_optimal or space_filling, which take any"
             )
     cycle = np.array(sorted(problem.sizes, reverse=True), dtype=float)
     return shares, np.resize(cycle, len(shares))

@@ -1,4 +1,4 @@
-"""Cheap proxies of a training as a second, correlated fidelity, weighted by what both ways of measuring tell."""
+"""Cheap proxies of a training as a second, correlated fidelity, weighted by what both ways of measuring show."""
 
 from dataclasses import dataclass
 
@@ -107,7 +107,7 @@ def agreement(runs: Runs, proxy: Runs) -> Agreement:
     if count < _FEWEST:
         return Agreement(
             count, None, None, None, False,
-            f"{count} mixes measured both ways: too few to tell whether the proxy follows; it has no weight",
+            f"{count} mixes measured both ways: too few to show whether the proxy agrees; it has no weight",
         )  # fmt: skip
     left, right = np.array(pairs).T
     if np.ptp(left) == 0 or np.ptp(right) == 0:
@@ -132,7 +132,7 @@ def with_proxy(runs: Runs, proxy: Runs, form: Form = PROCESS, *, draws: int | No
 
     Args:
         runs: that were trained.
-        proxy: scores of the proxy, of any mixes; those in `runs` tell how they go together.
+        proxy: scores of the proxy, of any mixes; those in `runs` show how they are related.
 
     Raises:
         InputError: as `fit` and `agreement`.
@@ -140,7 +140,9 @@ def with_proxy(runs: Runs, proxy: Runs, form: Form = PROCESS, *, draws: int | No
     plain = choose(runs, draws=draws)
     together = agreement(runs, proxy)
     if not together.useful:
-        return WithProxy(plain.surface, plain, together, 0.0, 0.0, None, (together.note,))
+        return WithProxy(
+            plain.surface, plain, together, weight=0.0, weight_sd=0.0, left_out=None, notes=(together.note,)
+        )
     # with many runs the choice costs minutes and comes out the same
     cheap = choose(proxy, draws=draws).surface if len(proxy) <= _CHOSEN_UP_TO else fit(proxy, form, draws=draws)
     surface = fit(runs, form, draws=draws, relative_noise=plain.noise.relative, proxy=Remembered(cheap))
@@ -155,5 +157,5 @@ def with_proxy(runs: Runs, proxy: Runs, form: Form = PROCESS, *, draws: int | No
     )
     if gain.sum() <= 0:
         notes += ("left-out mixes are not predicted better with the proxy: it has no weight",)
-        return WithProxy(plain.surface, plain, together, 0.0, 0.0, left_out, notes)
-    return WithProxy(surface, plain, together, weight, weight_sd, left_out, notes)
+        return WithProxy(plain.surface, plain, together, weight=0.0, weight_sd=0.0, left_out=left_out, notes=notes)
+    return WithProxy(surface, plain, together, weight=weight, weight_sd=weight_sd, left_out=left_out, notes=notes)

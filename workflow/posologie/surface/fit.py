@@ -204,7 +204,7 @@ class Fitted:
         return mean, half, free
 
     def left_out(self) -> LeftOut:
-        """Return leave-one-mix-out predictions in closed form, the parameters weighted anew for each mix.
+        """Return leave-one-mix-out predictions in closed form, with the parameters reweighted for each mix.
 
         Given the parameters, runs I are predicted from all others by y_I − (P_II)⁻¹ (P y)_I with covariance
         (P_II)⁻¹, P being the precision with the fixed terms projected out (Rasmussen and Williams 2006, section 5.4.2;
@@ -230,7 +230,7 @@ class Fitted:
             for number, group in enumerate(groups):
                 block = precision[np.ix_(group, group)]
                 values, vectors = np.linalg.eigh(block)
-                if values.min() < 1e-9 * np.trace(precision) / count:  # nothing else tells this mix
+                if values.min() < 1e-9 * np.trace(precision) / count:  # nothing else determines this mix
                     values = np.maximum(values, 1e-9 * np.trace(precision) / count)
                 covariance = (vectors / values) @ vectors.T
                 error = covariance @ draw.residual[list(group)]
@@ -279,7 +279,7 @@ def fit(
         draws: of the parameters, which are integrated out; 1 for their mode alone.
 
     Raises:
-        InputError: where the runs are too few, or cannot tell the terms of an unshrunk model apart.
+        InputError: where the runs are too few, or cannot determine the terms of an unshrunk model.
     """
     process, centre, scale, reference = prepared(runs, form, relative_noise=relative_noise, proxy=proxy)
     return _finished(
@@ -309,11 +309,11 @@ def prepared(
         form,
         np.clip(runs.shares, 0.0, 1.0),
         sizes,
-        (runs.score - centre) / scale,
-        runs.items / scale**2,
-        runs.seeds / (np.ones(len(runs)) if relative_noise is None else relative_noise),
-        None if runs.seed_variance is None else max(runs.seed_variance / scale**2, 1e-8),
-        runs.seed_df,
+        score=(runs.score - centre) / scale,
+        items=runs.items / scale**2,
+        repeats=runs.seeds / (np.ones(len(runs)) if relative_noise is None else relative_noise),
+        seed_variance=None if runs.seed_variance is None else max(runs.seed_variance / scale**2, 1e-8),
+        seed_df=runs.seed_df,
         low=proxy,
         relevances=form.process and len(runs.components) >= _RELEVANCES_FROM,
     )
@@ -333,8 +333,7 @@ def _finished(
         rank = int(np.linalg.matrix_rank(scheffe_terms(runs.shares, form.degree), tol=_ROUNDING))
         if rank < terms:
             notes.append(
-                f"{len(runs)} runs tell {rank} of the {terms} terms of a {form.name} apart: the others are what "
-                "shrinkage makes of them"
+                f"{len(runs)} runs determine {rank} of the {terms} terms of a {form.name}; shrinkage decides the others"
             )
     fitted = Fitted(
         form=form, runs=runs, process=process, draws=every, centre=centre, scale=scale, df=np.inf,
@@ -370,7 +369,7 @@ def _draw(process: Process, theta: Array, weight: float) -> _Draw:
     moved = process.score - process.offset(process.shares, theta)
     beta = cho_solve(information, solved.T @ moved)
     residual = cho_solve(root, moved - fixed @ beta)
-    return _Draw(theta, weight, root, solved, information, beta, residual)
+    return _Draw(theta, weight, root, solved_fixed=solved, information=information, beta=beta, residual=residual)
 
 
 def _relative_sizes(runs: Runs) -> tuple[Array | None, float | None]:
@@ -384,7 +383,7 @@ def _relative_sizes(runs: Runs) -> tuple[Array | None, float | None]:
 
 
 def refuse_collinear(runs: Runs, form: Form) -> None:
-    """Refuse a design that cannot tell the terms of an unshrunk model apart.
+    """Refuse a design that cannot determine the terms of an unshrunk model.
 
     Raises:
         InputError: with the numbers of runs and terms.
@@ -393,6 +392,6 @@ def refuse_collinear(runs: Runs, form: Form) -> None:
     rank = int(np.linalg.matrix_rank(terms, tol=_ROUNDING))
     if rank < terms.shape[1]:
         raise InputError(
-            f"surface: {len(runs)} runs ({len(mixes_of(runs))} mixes) tell {rank} of the {terms.shape[1]} terms of a "
-            f"{form.name} model apart; train more mixes, or let the coefficients be shrunk"
+            f"surface: {len(runs)} runs ({len(mixes_of(runs))} mixes) determine only {rank} of the {terms.shape[1]} "
+            f"terms of a {form.name} model; train more mixes, or let the coefficients be shrunk"
         )

@@ -132,7 +132,7 @@ def offers_of(bounds: Bounds, tested: Array, most: int = 250, seed: int = 42) ->
 def saturated(runs: Runs, degree: int) -> bool:
     """Say whether a model goes through all mixes, and at most one of them has all components.
 
-    Then nothing tells whether the model fits: only mixes inside do.
+    Then only mixes inside show whether the model fits.
     """
     mixes = distinct(runs.shares)
     inside = int((mixes.min(axis=1) >= INTERIOR).sum())
@@ -179,9 +179,9 @@ def prescribe(
     if most < 1 or min(seeds) < 1:
         raise InputError("prescribe: expected at least one mix and one seed")
     if allowed is not None and not allowed.any():
-        raise InputError("prescribe: no mix that may be given keeps the demands on the other suites")
+        raise InputError("prescribe: no mix within the bounds reaches the floors on the other suites")
     prices = prices or Prices(np.zeros(len(offers)))
-    state = Beliefs.of(surface, region, offers, own_noise, allowed, most, seed)
+    state = Beliefs.of(surface, region, offers, own_noise=own_noise, allowed=allowed, most=most, seed=seed)
     batches: list[list[tuple[int, int, str]]] = [[]]
     values = [0.0]
     for step in range(most):
@@ -202,7 +202,7 @@ def prescribe(
     if not batch and len(batches) > 1 and (larger := _larger(state, batches[-1], prices)):
         batch = larger
         trainings = sum(count for _, count, _ in larger)
-        reason = f"few trainings tell too little, but {trainings} together are expected to be worth their cost"
+        reason = f"few trainings say too little, but {trainings} together are expected to be worth their cost"
     proposals = tuple(_described(state, prices, batch, offers, region.regret))
     return Prescription(proposals, not batch, reason, region.regret, state.region([]), values[-1])
 
@@ -228,7 +228,7 @@ def _reason(
     if len(batches) == 1:
         return "no training that is offered fits the budget"
     if best and batches[best][0][2] == "interior":
-        return "the surface goes through every mix, so nothing tells whether it fits: a mix inside comes first"
+        return "the surface goes through every mix, so nothing shows whether it fits: a mix inside comes first"
     if best:
         return f"{len(batches[best])} of the {len(batches) - 1} best trainings are expected to be worth their cost"
     cost = min(
@@ -237,11 +237,11 @@ def _reason(
     if regret < cost:
         return (
             f"even knowing every score exactly is expected to raise the chosen mix by {regret:.2g} points,"
-            f" less than the {cost:.2g} that a training is to bring"
+            f" less than the {cost:.2g} that a training has to bring"
         )
     return (
         f"the best {len(batches) - 1} affordable trainings are together expected to raise the chosen mix by"
-        f" {values[-1]:.2g} points, less than the {cost:.2g} that each is to bring"
+        f" {values[-1]:.2g} points, less than the {cost:.2g} that each has to bring"
     )
 
 

@@ -22,7 +22,7 @@ class NoiseTest:
 
     Attributes:
         method: "replicates" (Bartlett's statistic), "residuals" (Koenker's), or "none".
-        p_value: None where nothing tells.
+        p_value: None if unknown.
         groups: mixes with replicates, or mixes with a residual.
         relative: [run], noise variances of one adapter over their mean, to weigh runs by; None where equal noise is
             not refused, or where only residuals speak.
@@ -92,7 +92,7 @@ def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:
         words = f"variances of {len(variances)} repeated mixes, {degrees.sum():g} degrees of freedom: p = {p_value:.3f}"
         if p_value >= _LEVEL:
             return NoiseTest(
-                "replicates", p_value, len(variances), None, f"equal run noise at every mix is not refused ({words})"
+                "replicates", p_value, len(variances), None, f"equal run noise at every mix is not rejected ({words})"
             )
         relative = np.ones(len(runs))
         moderated = moderate(variances, degrees)
@@ -104,7 +104,7 @@ def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:
             "at other mixes the mean of the variances stands, and intervals there may be too narrow or too wide",
         )  # fmt: skip
     if left_out is None or len(left_out.groups) < 2 * len(runs.components) + 2:
-        return NoiseTest("none", None, 0, None, "too few runs to tell whether run noise depends on the mix")
+        return NoiseTest("none", None, 0, None, "too few runs to show whether run noise depends on the mix")
     squared = ((runs.score - left_out.mean) / left_out.sd) ** 2
     shares = np.column_stack([np.ones(len(runs)), runs.shares[:, :-1]])
     basis = np.linalg.qr(shares)[0][:, : np.linalg.matrix_rank(shares)]
@@ -114,7 +114,7 @@ def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:
     p_value = float((1 + np.sum(drawn >= statistic)) / (_DRAWS + 1))
     words = f"left-out errors of {len(runs)} runs: p = {p_value:.3f}"
     if p_value >= _LEVEL:
-        return NoiseTest("residuals", p_value, len(runs), None, f"equal errors at every mix are not refused ({words})")
+        return NoiseTest("residuals", p_value, len(runs), None, f"equal errors at every mix are not rejected ({words})")
     return NoiseTest(
         "residuals", p_value, len(runs), None,
         f"errors depend on the mix ({words}): intervals hold on average, too narrow at some mixes, too wide at others",
@@ -189,7 +189,7 @@ def averaged(runs: Runs) -> Runs:
 
 
 def lack_of_fit(runs: Runs, form: Form) -> LackOfFit:
-    """Test a polynomial, fitted by generalised least squares, against what replicates tell of chance.
+    """Test a polynomial, fitted by generalised least squares, against what replicates show of chance.
 
     F is the weighted sum of squares of mixes about the fit over its degrees of freedom. Errors are items, which are
     known, and seeds, which are estimated; the denominator's degrees of freedom are Satterthwaite's (1946).
@@ -216,7 +216,7 @@ def lack_of_fit(runs: Runs, form: Form) -> LackOfFit:
     scores, design = np.linalg.solve(root, mixes.score), np.linalg.solve(root, terms)
     residual = scores - design @ np.linalg.lstsq(design, scores, rcond=1e-9)[0]
     statistic = float(residual @ residual) / df
-    # what the fit can absorb tells nothing: the share of seeds is that among contrasts of mixes
+    # what the fit can absorb says nothing: the share of seeds is that among contrasts of mixes
     centred = np.eye(len(mixes)) - 1 / len(mixes)
     of_seeds = float(np.trace(centred @ seeds) / np.trace(centred @ errors))
     error_df = mixes.seed_df / of_seeds**2

@@ -106,10 +106,10 @@ def cheapest_gain(
         shares[best],
         float(sizes[best]),
         float(costs[best]),
-        float(more[best]),
-        float(more[best] - half),
-        float(more[best] + half),
-        float(chances[best]),
+        value=float(more[best]),
+        low=float(more[best] - half),
+        high=float(more[best] + half),
+        chance=float(chances[best]),
     )
 
 
@@ -127,10 +127,10 @@ def frontier(
                     shares[place],
                     float(sizes[place]),
                     float(costs[place]),
-                    value,
-                    value - half,
-                    value + half,
-                    float("nan"),
+                    value=value,
+                    low=value - half,
+                    high=value + half,
+                    chance=float("nan"),
                 )
             )
     return priced

@@ -158,7 +158,7 @@ def effects_at(
     """
     size = float(counts.sum())
     if size <= 0 or (counts < 0).any():
-        raise InputError("exchange rates: expected numbers of items of which none is below 0 and some above")
+        raise InputError("exchange rates: expected numbers of items of at least 0, some of them above 0")
     if not (sized or fixed_size):
         raise InputError("exchange rates: these runs have one size; ask for rates at a fixed size")
     step, width = fraction * size, len(counts)
@@ -264,7 +264,7 @@ def horizontal_rate(runs: Runs, of: Curve, into: Curve, dose: float, level: floa
         InputError: where the curves have another rest, or the dose lies outside.
     """
     if of.rest != into.rest:
-        raise InputError(f"curves of {of.component} and {into.component}: expected the same items beside the dose")
+        raise InputError(f"curves of {of.component} and {into.component}: expected the same items apart from the dose")
     if not max(of.doses[0], _ROUNDING) <= dose <= of.doses[-1]:
         raise InputError(f"dose {dose:g} of {of.component}: expected one from {of.doses[0]:g} to {of.doses[-1]:g}")
     least, most = into.doses[0] / dose, into.doses[-1] / dose

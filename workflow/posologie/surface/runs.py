@@ -33,10 +33,10 @@ class Runs:
         items: [run, run], covariance of the scores over draws of items, for the means over seeds as they are. All runs
             answered the same items, so its off-diagonal is large and cancels in differences. Zeros where not known.
         seeds: [run], how many adapters each score is the mean of.
-        seed_variance: of one adapter, net of items; None where no mix was repeated, and the fit has to tell.
+        seed_variance: of one adapter, net of items; None where no mix was repeated, and the fit has to estimate it.
         seed_df: degrees of freedom of `seed_variance`; 0 where it is None.
         spread: [run], sample variances of the scores of each mix's adapters, net of items, with `seeds` − 1 degrees of
-            freedom; NaN where there is one adapter. None where not known. They tell whether noise depends on the mix.
+            freedom; NaN where there is one adapter. None where not known. They show whether noise depends on the mix.
     """
 
     names: tuple[str, ...]
@@ -185,10 +185,10 @@ def read_runs(
         tuple(labels),
         tuple(_short(components)),
         shares / shares.sum(axis=1, keepdims=True),
-        None if size is None or np.ptp(size) == 0 else size,
-        score,
-        np.diag(variance),
-        np.rint(seeds).astype(np.int64),
+        sizes=None if size is None or np.ptp(size) == 0 else size,
+        score=score,
+        items=np.diag(variance),
+        seeds=np.rint(seeds).astype(np.int64),
     )
     if items is None:
         return runs
@@ -296,7 +296,7 @@ def _number(path: Path, cell: str, row: int, column: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{path}: row {row}, column '{column}': '{cell}' is no number")
+        raise InputError(f"{path}: row {row}, column '{column}': '{cell}' is not a number")
     return value
 
 

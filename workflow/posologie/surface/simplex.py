@@ -118,7 +118,7 @@ def bounds_of(components: Sequence[str], limits: Mapping[str, tuple[float, float
     lower, upper = (np.array([limits.get(name, (0.0, 1.0))[side] for name in components]) for side in (0, 1))
     if lower.sum() > 1 + _ROUNDING or upper.sum() < 1 - _ROUNDING:
         what, total = ("lower", lower.sum()) if lower.sum() > 1 else ("upper", upper.sum())
-        raise InputError(f"{where}: the {what} bounds sum to {total:g}, so no mix keeps them")
+        raise InputError(f"{where}: the {what} bounds sum to {total:g}, so no mix satisfies them")
     highest, lowest = 1 - (lower.sum() - lower), 1 - (upper.sum() - upper)
     return Bounds(tuple(components), np.maximum(lower, lowest), np.minimum(upper, highest))
 

@@ -142,10 +142,10 @@ def runs_of(
         tuple(entries[place].mix for place in places),
         components,
         shares,
-        sizes,
-        model.point[places] * scale,
-        model.items[np.ix_(places, places)] * scale**2,
-        np.array([len(entries[place].members) for place in places], dtype=np.int64),
+        sizes=sizes,
+        score=model.point[places] * scale,
+        items=model.items[np.ix_(places, places)] * scale**2,
+        seeds=np.array([len(entries[place].members) for place in places], dtype=np.int64),
         **known,
     )
     base = next((p for p, entry in enumerate(entries) if entry.kind == "base" and entry.backbone == backbone), None)
@@ -188,7 +188,8 @@ def _sizes(sizes: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] 
     if all(size.isdigit() for size in sizes):
         return np.array([float(size) for size in sizes]), None, ""
     listed = ", ".join(dict.fromkeys(size or "not known" for size in sizes))
-    return None, None, f"mixes of different sizes ({listed}) are taken as alike: a share may stand for a size"
+    note = f"mixes of different sizes ({listed}) are treated as equal: an effect of shares may be one of size"
+    return None, None, note
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def fitted(of_suite: StudyRuns, spec: SurfaceSpec) -> Fitted:
         surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
         seed=spec.statistics.seed, least_squares=False,
     )  # fmt: skip
-    return Fitted(of_suite, choice, surface, bounds, region, size, sized)
+    return Fitted(of_suite, choice, surface, bounds=bounds, region=region, size=size, sized=sized)
 
 
 def objective_of(by_suite: Mapping[str, StudyRuns], weights: Mapping[str, float]) -> StudyRuns:

@@ -144,7 +144,9 @@ def weighted(by_suite: Mapping[str, Runs], weights: Mapping[str, float]) -> Runs
         InputError: where suites have other runs, or a weight names no suite.
     """
     if not weights or (strange := sorted(weights.keys() - by_suite.keys())):
-        raise InputError(f"objective: unknown suite '{strange[0] if weights else ''}'; choose of {', '.join(by_suite)}")
+        raise InputError(
+            f"objective: unknown suite '{strange[0] if weights else ''}'; choose one of {', '.join(by_suite)}"
+        )
     chosen = [(by_suite[name], weight) for name, weight in weights.items()]
     first = chosen[0][0]
     for runs, _ in chosen[1:]:

@@ -87,7 +87,7 @@ def check(
 ) -> Check:
     """Compare Σ wₖ pₖ with what trained mixes answered, and with predictions that must be worse.
 
-    A prediction is of use only if it tells mixes apart. It is refused where a wrong component, or equal shares, predict
+    A prediction must distinguish mixes to be of use. It is refused where a wrong component, or equal shares, predict
     the blends about as well, or where predictions dealt out to the blends at random do.
 
     Args:
@@ -126,7 +126,7 @@ def check(
             gain, low = _advantage((errors - squares)[differs].mean(axis=0), place_of, len(wrong))
             compared[name] = (float(np.sqrt(errors[differs].mean())), gain, low)
     if not compared:
-        raise InputError("whatif: the models of single components answer alike; nothing tells mixes apart")
+        raise InputError("whatif: the models of single components give the same answers; nothing distinguishes mixes")
     nearest = min(compared, key=lambda name: compared[name][1])
     _, advantage, low = compared[nearest]
     p_value = _order_test(right, measured)
@@ -135,9 +135,9 @@ def check(
     if low <= 0:
         reasons.append(f"{nearest} predicts them as well (error {compared[nearest][0]:.4f} against {error:.4f})")
     if p_value is None:
-        reasons.append(f"{len(blends)} trained blends are too few to tell; expected {_FEWEST}")
+        reasons.append(f"{len(blends)} trained blends are too few; expected {_FEWEST}")
     elif p_value > 1 - _LEVEL:
-        reasons.append(f"predictions dealt out to the wrong mixes are as near (p = {p_value:.3f})")
+        reasons.append(f"predictions assigned to the wrong mixes are as close (p = {p_value:.3f})")
     size = f"{len(blends)} trained blends, {components.shape[1]} items"
     note = (
         f"no prediction of new mixes, by {size}: {'; '.join(reasons)}"

@@ -110,7 +110,7 @@ def check_packing(model: Any, name: str) -> None:
     """Check that no example of a batch without padding changes the hidden states of another.
 
     Convolutions, recurrent layers, and positions that a model counts by itself, would mix them. This is tried on a
-    short batch, because the configuration of an unknown architecture does not tell.
+    short batch, because the configuration of an unknown architecture does not say.
 
     Args:
         model: with the packed attention.
@@ -128,11 +128,11 @@ def check_packing(model: Any, name: str) -> None:
     tolerance = 0.05 if groups and model.dtype != torch.float32 else 1e-4
     if not _difference(first, again) <= tolerance:
         raise InputError(
-            f"{kind} computes something else each time (its dropout?); expected equal hidden states of equal batches"
+            f"{kind} gives different results each time (its dropout?); expected equal hidden states for equal batches"
         )
     if not _difference(first, second) <= tolerance:
         raise InputError(
-            f"{kind} mixes examples packed one behind the other; expected a decoder whose layers only attend, with "
+            f"{kind} mixes examples packed one after another; expected a decoder whose layers only attend, with "
             "positions as they are given"
         )
 
@@ -162,7 +162,7 @@ def check_logits(model: Any, form: LogitForm, name: str) -> None:
     tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
     if own.shape != expected.shape or not _difference(expected, own.float()) <= tolerance:
         raise InputError(
-            f"{name}: model of type '{model.config.model_type}' changes its logits behind the output layer; training "
+            f"{name}: model of type '{model.config.model_type}' changes its logits after the output layer; training "
             "supports a factor (logit_scale, logits_scaling) and a cap (final_logit_softcapping)"
         )
 
@@ -177,7 +177,7 @@ def _trying(model: Any, name: str, *, training: bool) -> Iterator[None]:
             yield
     except (NotImplementedError, TypeError, ValueError) as error:
         raise InputError(
-            f"{name}: model of type '{model.config.model_type}' does not take examples packed one behind the other: "
+            f"{name}: model of type '{model.config.model_type}' does not accept examples packed one after another: "
             f"{error}"
         ) from error
     finally:

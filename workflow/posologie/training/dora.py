@@ -135,7 +135,9 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
         if slot is not None and slot.value is not None:
             y, activation = slot.value
         else:
-            y, activation = _product(rows, low_input, low, weight, bias, factors, scale, exact)
+            y, activation = _product(
+                rows, low_input, low, weight=weight, bias=bias, factors=factors, scale=scale, exact=exact
+            )
             if slot is not None:
                 slot.value = y, activation
         # All activations are saved as tensors: what hangs on the context itself, checkpointing could not drop.

@@ -101,7 +101,7 @@ def tokenise(
         pairs: make two examples of each item, its chosen and its rejected answer, behind the same prompt.
 
     Raises:
-        InputError: if two items share an id, the chat template does not put the answer behind the prompt, or a prompt
+        InputError: if two items share an id, the chat template does not put the answer after the prompt, or a prompt
             by itself is other tokens than in its example; or, with `pairs`, if an item has no rejected answer.
     """
     chats = Chats(tokenizer, form)
@@ -128,7 +128,7 @@ def tokenise(
         if (longest := _longest(of_item)) > max_length:
             shortened = _shortened(item, chats, prompting, max_length, pairs)
             if shortened is None:
-                log.warning("item %s: %d tokens, and too long without its context; left out", item.id, longest)
+                log.warning("item %s: %d tokens, too long even without its context; left out", item.id, longest)
                 rejected.append(item.id)
                 continue
             log.info("item %s: %d tokens; context cut to fit %d", item.id, longest, max_length)

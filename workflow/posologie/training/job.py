@@ -85,7 +85,7 @@ def train_adapter(options: Namespace) -> None:
     total = total_updates(training, spec.recipe)
     done = 0 if start is None else len(start.history)
     if done:
-        log.info("going on after update %d of %d", done, total)
+        log.info("continuing after update %d of %d", done, total)
     heard = []
     if group.leads:
         name = f"{spec.backbone}/{spec.mix}/seed-{spec.seed}"
@@ -116,7 +116,7 @@ def train_adapter(options: Namespace) -> None:
             hooks=hooks,
         )
     except InterruptionError:
-        log.info("stopped on request; a retry goes on from here")
+        log.info("stopped on request; a retry continues from here")
         sys.exit(EXIT_STATUS)
 
     memory = group.gathered(peak_memory())

@@ -37,7 +37,7 @@ DIVERGENCE_WINDOW = 20
 
 @dataclass
 class Hooks:
-    """What the loop tells the world, and hears from it.
+    """How the loop reports to the outside, and is stopped from there.
 
     Attributes:
         save: called with a checkpoint when one is due.
@@ -179,7 +179,7 @@ def train(
         norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
         loss, gradient_norm = torch.stack([loss_sum / weight, norm]).tolist()  # the one wait for the device
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
-            _refuse_numbers(step + 1, epoch, loss, gradient_norm, batches, sums, group)
+            _refuse_numbers(step + 1, epoch, loss, gradient_norm=gradient_norm, batches=batches, sums=sums, group=group)
         with memory_explained(f"update {step + 1}", MOMENTS):
             optimizer.step()
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer does not, and DoRA's norms rely on it
@@ -244,7 +244,7 @@ def _smaller(micro_batch: int, error: OutOfMemoryError, student: Student) -> int
     """
     if micro_batch == 1 or student.sharded:
         raise error
-    log.warning("%s; going on with a micro-batch of %d, which changes no result", error, micro_batch // 2)
+    log.warning("%s; continuing with a micro-batch of %d, which changes no result", error, micro_batch // 2)
     return micro_batch // 2
 
 
@@ -280,7 +280,7 @@ def validation_loss(
     """Return the mean loss over the recipe's kind of targets, and over the answers' tokens alone, in nats.
 
     With preference pairs, it is the mean loss of a pair, the cross-entropy of the chosen answers' tokens, and the share
-    of pairs that are told apart as they should be (else None). None if a stop was asked for meanwhile.
+    of pairs that are ranked correctly (else None). None if a stop was requested in the meantime.
 
     Args:
         micro_batch: items in one forward pass.
@@ -315,7 +315,7 @@ def validation_loss(
 
 
 def _validation_sums(student: Student, batch: Batch, recipe: Recipe) -> torch.Tensor:
-    """Return summed losses and their number, the same of answers' tokens, and the pairs that are told apart."""
+    """Return summed losses and their number, the same of answers' tokens, and the pairs that are ranked correctly."""
     if recipe.objective == "dpo":
         with student.whole_head:
             pairs = pair_losses(student, batch, recipe.dpo_beta)

@@ -12,7 +12,7 @@ MEETING = "POSOLOGIE_MEETING"
 """Environment variable with `host:port` of the launcher's store, where processes meet; torchrun's own without it."""
 
 PATIENCE_MINUTES = 180
-"""How long a process waits for another by default: the first one checks large models and tokenises meanwhile."""
+"""How long a process waits for another by default: the first one checks large models and tokenises in the meantime."""
 
 
 class Group:

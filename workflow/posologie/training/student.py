@@ -200,7 +200,7 @@ def make_student(
     except KeyError as error:
         if error.args != (PACKED,):
             raise
-        raise InputError(f"{spec.backbone}: its layers take no other attention than their own") from error
+        raise InputError(f"{spec.backbone}: its layers accept no attention but their own") from error
     _keep_gradients(model)
     whole_head = shard(model, device, processes, backbone=spec.backbone) if processes > 1 else None
     return student_of(model, spec, device, principal, whole_head)
@@ -295,7 +295,7 @@ def _quantization(kind: str, precision: torch.dtype, device: torch.device) -> An
 
 
 def _keep_gradients(model: Any) -> None:
-    """Keep bitsandbytes from packing 4-bit weights anew for inference, as it does on CPUs with bfloat16 instructions.
+    """Keep bitsandbytes from repacking 4-bit weights for inference, as it does on CPUs with bfloat16 instructions.
 
     It would do so in the first pass in evaluation mode and for good, and such weights pass no gradient on.
     """
@@ -305,7 +305,7 @@ def _keep_gradients(model: Any) -> None:
 
 
 def _switch_dropout_off(model: Any) -> None:
-    """Switch off the dropout that a backbone brings of its own: a recomputation would draw it anew."""
+    """Switch off the dropout that a backbone brings of its own: a recomputation would draw it again."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

@@ -55,7 +55,7 @@ def refuse_left(change: Change, weights: Path, backbone: str) -> None:
     """Raise InputError if tensors of a training were not used, because the backbone has no place for them."""
     if change.left:
         raise InputError(
-            f"{weights}: {len(change.left)} of its tensors have no place in {backbone}, such as "
+            f"{weights}: {len(change.left)} of its tensors do not exist in {backbone}, such as "
             f"'{min(change.left)}'; expected an adapter of this backbone"
         )
 
@@ -88,8 +88,8 @@ class _Adapter:
             return None
         a, b = (self.tensors[key].to(base.device).float() for key in keys)
         if (b.shape[0], a.shape[1]) != tuple(base.shape):
-            found, expected = (b.shape[0], a.shape[1]), tuple(base.shape)
-            raise InputError(f"{self.weights}: the update of '{name}' has shape {found}; expected {expected}")
+            shape, expected = (b.shape[0], a.shape[1]), tuple(base.shape)
+            raise InputError(f"{self.weights}: the update of '{name}' has shape {shape}; expected {expected}")
         wide = base.float()
         merged = torch.addmm(wide, b, a, alpha=self.scaling)
         magnitude = f"{module}.lora_magnitude_vector"
@@ -121,7 +121,7 @@ class _Replacement:
             return None
         tensor = self.file.get_tensor(name)  # type: ignore[no-untyped-call]
         if tensor.shape != base.shape:
-            found, expected = tuple(tensor.shape), tuple(base.shape)
-            raise InputError(f"{self.weights}: '{name}' has shape {found}; expected {expected}")
+            shape, expected = tuple(tensor.shape), tuple(base.shape)
+            raise InputError(f"{self.weights}: '{name}' has shape {shape}; expected {expected}")
         self.left.discard(name)
         return tensor.to(base.device).float()

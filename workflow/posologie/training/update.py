@@ -80,14 +80,14 @@ class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
         size = chunk_rows(weight.shape[0], len(targets))
         for start in range(0, len(targets), size):
-            rows, wanted = hidden[start : start + size], targets[start : start + size, None]
+            rows, chunk_targets = hidden[start : start + size], targets[start : start + size, None]
             logits = form.logits(linear(rows, weight, bias))
-            right = logits.gather(1, wanted)
+            right = logits.gather(1, chunk_targets)
             top = logits.amax(1, keepdim=True)
             shares = (logits.sub_(top) if form.cap is None else logits - top).exp_()
             sums = shares.sum(1, keepdim=True)
             total += (sums.log() + top - right).sum()
-            shares.div_(sums).scatter_add_(1, wanted, shares.new_full((), -1.0).expand_as(wanted))
+            shares.div_(sums).scatter_add_(1, chunk_targets, shares.new_full((), -1.0).expand_as(chunk_targets))
             shares = form.to_product(shares, logits)
             narrow = shares.to(weight.dtype)
             if d_hidden is not None:
@@ -151,10 +151,10 @@ class _TargetLosses(torch.autograd.Function):  # type: ignore[misc]
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
         size = chunk_rows(weight.shape[0], len(targets))
         for start in range(0, len(targets), size):
-            rows, wanted = hidden[start : start + size], targets[start : start + size, None]
+            rows, chunk_targets = hidden[start : start + size], targets[start : start + size, None]
             logits = ctx.form.logits(linear(rows, weight, bias))
             shares = logits.softmax(1)
-            shares.scatter_add_(1, wanted, shares.new_full((), -1.0).expand_as(wanted))
+            shares.scatter_add_(1, chunk_targets, shares.new_full((), -1.0).expand_as(chunk_targets))
             shares = ctx.form.to_product(shares.mul_(gradients[0][start : start + size, None]), logits)
             narrow = shares.to(weight.dtype)
             if d_hidden is not None:

@@ -26,6 +26,11 @@ def compared_shards(wildcards):
     return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.compared_shards(STUDY)]
 
 
+def screening_compared(wildcards):
+    """Return the shards that are only compared with, where the study screens its sources."""
+    return [] if STUDY.screening.mode == "off" else compared_shards(wildcards)
+
+
 ENCODER_RESOURCES = gpus(STUDY.devices.gpus_per_prediction_job if STUDY.screening.encoder is not None else 0)
 """What a job that compares items asks for: a GPU where a sentence encoder is part of the comparison."""
 

@@ -146,6 +146,6 @@ def draw_design(path: Path, problem: DesignProblem, proposal: Proposal, unit: fl
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
-        figure = design_figure(region.components, grid, proposal.errors(problem, grid), problem.present,
-                               proposal.shares, proposal.variance, unit)  # fmt: skip
+        figure = design_figure(region.components, grid, proposal.errors(problem, grid), present=problem.present,
+                               proposed=proposal.shares, variance=proposal.variance, unit=unit)  # fmt: skip
         write_svg(figure, path)

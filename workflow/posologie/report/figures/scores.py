@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,7 +43,13 @@ def draw_choices(inputs: Inputs) -> Figure | None:
         of_scope = [row for row in rows if (row["scope_kind"], row["scope"]) == (kind, scope)]
         for decoding, shift, marker, colour in (("constrained", -0.14, "o", INK), ("greedy", 0.14, "s", MUTED)):
             _points(
-                inputs, panel, (row for row in of_scope if row["decoding"] == decoding), shift, marker, colour, decoding
+                inputs,
+                panel,
+                (row for row in of_scope if row["decoding"] == decoding),
+                shift=shift,
+                marker=marker,
+                colour=colour,
+                name=decoding,
             )
         panel.set_title(f"{scope_title(kind, scope, inputs.spec.components)} (n = {int(of_scope[0].needed('n')):,})")
     legend_above(figure, panels[0], 2)
@@ -90,7 +97,7 @@ def draw_position(inputs: Inputs) -> Figure | None:
         ("em_unmapped", "permuted", 0.22, "X", COLOURS["vermillion"], "permuted, scored on old letters"),
     ):
         here = (row for row in rows if (row["metric"], row["variants"]) == (metric, variants))
-        _points(inputs, panels[0], here, shift, marker, colour, name)
+        _points(inputs, panels[0], here, shift=shift, marker=marker, colour=colour, name=name)
     legend_above(figure, panels[0], 3)
     x_title(figure, "exact match, constrained decoding (%)")
     return figure
@@ -164,6 +171,8 @@ def draw_training(inputs: Inputs) -> Figure | None:
 
 
 _CORRELATIONS = ("pearson", "spearman", "kendall", "kappa")
+_MOST_MARKED = 1000
+"""Answers of a judge up to which each dot says which one it is: more would add megabytes and hide each other."""
 _KINDS = {"human": COLOURS["green"], "judge": INK, "metric": MUTED}
 
 
@@ -196,7 +205,8 @@ def draw_agreement(inputs: Inputs) -> Figure | None:
 def draw_calibration(inputs: Inputs) -> Figure | None:
     """Return a scatter for each judge of the first set: what it says of each answer against what people say.
 
-    Overlapping points are spread by a hash of the answer, so that the drawing is the same every time.
+    Overlapping points are spread by a hash of the answer, so that the drawing is the same every time. A dot names its
+    answer and leads to the same answer of the other judges.
     """
     sets = list(dict.fromkeys(row["set"] for row in inputs.rows("agreement")))
     if not sets:
@@ -216,15 +226,23 @@ def draw_calibration(inputs: Inputs) -> Figure | None:
     for panel, name in zip(panels, names, strict=False):
         columns = ["answer", "excluded", "label", "probability"]
         verdicts = read_parquet(_verdicts_file(inputs, name, sets[0]), columns=columns).to_pylist()
-        xs, ys = [], []
+        judge = name.removeprefix("judge:")
+        xs, ys, marks = [], [], []
         for row in verdicts:
             verdict = row["label"] if row["probability"] is None else row["probability"]
             if row["answer"] in ratings_of and verdict is not None and not row["excluded"]:
-                people = ratings_of[row["answer"]]
-                xs.append(sum(people) / len(people) + _spread(row["answer"], "x"))
+                people = sum(ratings_of[row["answer"]]) / len(ratings_of[row["answer"]])
+                xs.append(people + _spread(row["answer"], "x"))
                 ys.append(verdict + _spread(row["answer"], "y"))
-        panel.plot(xs, ys, "o", color=INK, markersize=4, alpha=0.5, markeredgewidth=0)
-        panel.set_title(f"{name.removeprefix('judge:')} (n = {len(xs):,})")
+                text = f"{row['answer']}: people {decimal(people)}, {judge} {decimal(verdict)}"
+                marks.append(Mark(text, row["answer"]).gid)
+        dot: dict[str, Any] = {"color": INK, "markersize": 4, "alpha": 0.5, "markeredgewidth": 0}
+        if len(marks) > _MOST_MARKED:
+            panel.plot(xs, ys, "o", **dot)
+        else:
+            for x, y, gid in zip(xs, ys, marks, strict=True):
+                panel.plot(x, y, "o", gid=gid, **dot)
+        panel.set_title(f"{judge} (n = {len(xs):,})")
         panel.grid()
     panels[0].set_ylabel("judge")
     x_title(figure, f"mean human rating (ratings: {sets[0]})")
