@@ -66,7 +66,7 @@ def test_a_truncated_table_is_refused_by_name(tmp_path):
 
 def test_what_is_not_json_is_named_with_its_line(tmp_path):
     path = tmp_path / "a.json"
-    path.write_text('{"a": 1,\n}')
+    path.write_text('{"a": 1,\n"b"}')
     with pytest.raises(InputError, match=r"a\.json, line 2: not JSON"):
         read_json(path)
 
