@@ -1,6 +1,6 @@
 """llama.cpp's server from the wheel of xllamacpp, which has no command of its own, under the options of llama-server.
 
-    LLAMA_API_KEY=KEY python tests/benchmarks/xllamacpp_server.py --model FILE.gguf --host 127.0.0.1 --port 8080 --alias NAME
+    LLAMA_API_KEY=KEY python tests/benchmarks/xllamacpp_server.py --model FILE --host 127.0.0.1 --port 8080 --alias NAME
 
 It runs in an environment that has xllamacpp, for `engine_speed.py`.
 """
