@@ -35,6 +35,7 @@ ARITHMETIC = {
     "running.keeper.end": "seconds until a server is killed",
     "running.keeper.descendants": "lists of processes",
     "running.serving.wait_until": "seconds of waiting",
+    "running.seals.remember_sealed": "when a job started, in nanoseconds",
     "running.counted_code.is_neutral": "parts of a dotted name",
     "running.counted_code._write": "fields of a syntax tree, as sets",
     "running.counted_code._counted_statement": "names of an import, as lists",
