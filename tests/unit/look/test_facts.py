@@ -126,7 +126,7 @@ def test_items_in_another_language_are_counted_in_the_sample(root):
     write_shard(root, items)
     facts = look(spec(), root)
     assert facts["sources"]["native"]["splits"]["train"]["languages"]["items"] == {"fr": 50, "es": 10}
-    assert "17 % of 60 sampled items" in only(facts, "another language")
+    assert "17 % of 60 sampled items" in only(facts, "other than the most frequent")
     facts = look(spec(report={"language": "es", "item_browser": False}), root)
     assert "report.language is “es”" in only(facts, "of the validation split are mostly")
 
