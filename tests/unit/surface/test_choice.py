@@ -137,7 +137,7 @@ def test_run_noise_that_depends_on_the_mix_is_noticed_and_weighs_the_runs():
     assert "depends on the mix" in test.note
     even = runs_of(CENTROID, curved(CENTROID), seeds=seeds, spread=np.array([1, 1.2, 0.8, 1, 1.1, 0.9, 1.0]))
     assert noise_test(even).relative is None
-    assert "not refused" in noise_test(even).note
+    assert "not rejected" in noise_test(even).note
 
 
 def test_moderated_variances_lie_between_their_own_and_the_common_value():

@@ -131,10 +131,10 @@ def test_the_same_runs_give_the_same_surface():
 
 def test_collinear_designs_are_refused_without_shrinkage_and_noted_with_it():
     shares = np.random.default_rng(0).dirichlet(np.ones(5), 7)
-    with pytest.raises(InputError, match=r"7 runs \(7 mixes\) tell 7 of the 15 terms of a quadratic model apart"):
+    with pytest.raises(InputError, match=r"7 runs \(7 mixes\) determine only 7 of the 15 terms of a quadratic model"):
         fit(runs_of(shares, np.arange(7)), Form("quadratic", 2, flat=True))
     fitted = fit(runs_of(shares, np.arange(7)), QUADRATIC, draws=8)
-    assert "tell 7 of the 15 terms" in fitted.notes[0]
+    assert "determine 7 of the 15 terms" in fitted.notes[0]
     with pytest.raises(InputError, match="2 runs; expected three or more"):
         fit(noisy(CENTROID[:2]), LINEAR)
 

@@ -78,7 +78,7 @@ def test_sizes_are_used_where_they_are_known_and_said_where_they_are_not():
     unknown = runs_of(model, "b", _spec(sizes={"NAT": "smallest", "SYN": "100", "BOTH": "400"}), 1.0)
     assert unknown is not None
     assert unknown[0].sizes is None
-    assert unknown[4].startswith("mixes of different sizes (smallest, 100, 400) are taken as alike")
+    assert unknown[4].startswith("mixes of different sizes (smallest, 100, 400) are treated as equal")
 
 
 def test_two_different_mixes_are_no_surface():
