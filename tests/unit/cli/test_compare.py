@@ -193,7 +193,7 @@ def test_studies_of_different_shapes_are_compared(two, posologie):
     write_csv(path, list(rows[0]), rows)
     page, text = compared(posologie)
     assert "Only in A: composition (" in text
-    assert "told apart by judge; paired in order" in text
+    assert "distinguished by judge; paired in order" in text
     assert "Only A has model tiny/ALL/seed-42, tiny/SYN/seed-42" in text
     assert "only A has tiny/ALL/seed-42, tiny/SYN/seed-42" in text.replace("Only A has", "only A has")
     assert "b" not in page.elements

@@ -73,7 +73,7 @@ def test_another_rounding_passes_for_experts_in_half_precision_only(experts, dty
 
 def test_what_packed_attention_does_not_do_is_refused_before_the_first_update():
     configuration = transformers.GptOssConfig(**SMALL, num_local_experts=2, num_experts_per_tok=1)
-    with pytest.raises(InputError, match=r"tiny: model of type .* one behind the other: .*neither dropout nor sinks"):
+    with pytest.raises(InputError, match=r"tiny: model of type .* one after another: .*neither dropout nor sinks"):
         check_packing(model_of(configuration), "tiny")
 
 
