@@ -35,7 +35,12 @@ def products(monkeypatch):
     """Return a list that grows by the input width of every base product of a forward pass."""
     widths = []
     original = dora._product
-    monkeypatch.setattr(dora, "_product", lambda rows, *rest: widths.append(rows.shape[1]) or original(rows, *rest))
+
+    def counted(rows, *rest, **named):
+        widths.append(rows.shape[1])
+        return original(rows, *rest, **named)
+
+    monkeypatch.setattr(dora, "_product", counted)
     return widths
 
 
