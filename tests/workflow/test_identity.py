@@ -194,7 +194,7 @@ def test_another_way_to_write_the_same_study_runs_nothing(finished_study, name):
 
 NEUTRAL = {
     "the wording of a refusal": ("prediction/job.py", replacing("no such file", "there is no such file")),
-    "a log line of training": ("training/job.py", replacing("continuing after update", "continuing after update")),
+    "a log line of training": ("training/job.py", replacing("continuing after update", "resumed after update")),
     "the seals' own module": ("running/seals.py", appending("REVISED = True")),
     "how jobs are sealed": ("running/sealing.py", appending("REVISED = True")),
     "the seam to Snakemake": ("running/seam.py", appending("REVISED = True")),
