@@ -22,12 +22,12 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-# Snakemake as it is; at the end it tells its rules' patterns and each job's rule, wildcards and inputs.
-TOLD = """
+# Snakemake as it is; at the end it writes its rules' patterns and each job's rule, wildcards and inputs.
+RECORDING = """
 import json, sys
 from snakemake import cli, workflow
 execute = workflow.Workflow.execute
-def told(self, *arguments, **options):
+def recorded(self, *arguments, **options):
     result = execute(self, *arguments, **options)
     rules = {}
     for rule in self.rules:
@@ -42,7 +42,7 @@ def told(self, *arguments, **options):
     with open("rules.json", "w") as file:
         json.dump({"rules": rules}, file)
     return result
-workflow.Workflow.execute = told
+workflow.Workflow.execute = recorded
 sys.argv[0] = "snakemake"
 cli.main()
 """
@@ -51,11 +51,11 @@ BARE = """
 import json
 
 with open("rules.json") as file:
-    TOLD = json.load(file)
+    PLAN = json.load(file)
 
 INPUTS = {
     name: {tuple(sorted(wildcards.items())): inputs for wildcards, inputs in rule["jobs"]}
-    for name, rule in TOLD["rules"].items()
+    for name, rule in PLAN["rules"].items()
 }
 
 
@@ -69,7 +69,7 @@ def growing(amount):
 
 
 rule all:
-    input: [path for _, inputs in TOLD["rules"]["all"]["jobs"] for path in inputs]
+    input: [path for _, inputs in PLAN["rules"]["all"]["jobs"] for path in inputs]
 """
 
 RULE = """
@@ -102,7 +102,7 @@ def main() -> int:
         for name in ("resources", "envs"):
             (bare / name).symlink_to(REPOSITORY / name)
         write_study(whole, options.jobs)
-        run(whole, "-c", TOLD)
+        run(whole, "-c", RECORDING)
         (whole / "rules.json").rename(bare / "rules.json")
         count = write_bare(bare)
         best = {"whole": float("inf"), "bare": float("inf")}
@@ -130,7 +130,7 @@ def write_study(folder: Path, jobs: int) -> None:
 
 
 def write_bare(folder: Path) -> int:
-    """Write the workflow without helpers from what Snakemake told, and return how many jobs there are."""
+    """Write the workflow without helpers from what Snakemake recorded, and return how many jobs there are."""
     rules = json.loads((folder / "rules.json").read_text())["rules"]
     text, count = BARE, 0
     for name, rule in rules.items():

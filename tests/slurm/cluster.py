@@ -177,11 +177,11 @@ class Cluster:
         """Return the jobs that SLURM knows: `id`, `state`, `node`, `rule` (from the comment), `folder`, `run`."""
         keys = ("id", "state", "node", "rule", "folder", "run")
         chosen = ["--states=all"] if ended else []
-        told = self.ask("squeue", "-h", *chosen, "-o", "%A|%T|%N|%k|%Z|%j")
-        found = [dict(zip(keys, line.split("|"), strict=True)) for line in told.splitlines()]
-        for job in found:
+        listing = self.ask("squeue", "-h", *chosen, "-o", "%A|%T|%N|%k|%Z|%j")
+        jobs = [dict(zip(keys, line.split("|"), strict=True)) for line in listing.splitlines()]
+        for job in jobs:
             job["rule"] = job["rule"].removeprefix("rule_")
-        return found
+        return jobs
 
     def _all_idle(self) -> bool:
         states = dict(line.split() for line in self.ask("sinfo", "-h", "-N", "-o", "%N %t").splitlines())
@@ -327,11 +327,11 @@ def _until(seconds: float, what: str, holds: Callable[[], object]) -> None:
         try:
             if holds():
                 return
-            told = ""
+            problem = ""
         except (RuntimeError, subprocess.TimeoutExpired) as error:
-            told = f" ({error})"
+            problem = f" ({error})"
         if time.monotonic() > deadline:
-            raise TimeoutError(f"after {seconds:.0f} s it is still not true that {what}{told}")
+            raise TimeoutError(f"after {seconds:.0f} s it is still not true that {what}{problem}")
         time.sleep(0.1)
 
 

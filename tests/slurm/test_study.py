@@ -15,8 +15,8 @@ def test_a_study_that_is_disturbed_five_times_ends_as_a_calm_run_of_its_last_con
         code = storms(cluster, tmp_path, options, log)
         log.seek(0)
         lines = [json.loads(line) for line in log]
-    told = capsys.readouterr().out
-    assert code == 0, told
+    output = capsys.readouterr().out
+    assert code == 0, output
     summaries = [line for line in lines if "differences" in line]
     assert sum(summary["kills"] for summary in summaries) == 5
     assert not [wrong for summary in summaries for wrong in summary["differences"]]

@@ -101,7 +101,7 @@ def answering(model, fingerprint):
     [
         (
             ("mock-2025", "fp1"),
-            "model 'mock-2025', fingerprint 'fp1' .* are of model 'mock-2024', fingerprint 'fp1'; .*'any'",
+            "model 'mock-2025', fingerprint 'fp1' .* came from model 'mock-2024', fingerprint 'fp1'; .*'any'",
         ),
         (("mock-2024", "fp2"), "model 'mock-2024', fingerprint 'fp2' answers as 'mock'"),
         (("mock-2024", None), None),

@@ -43,7 +43,7 @@ def check_study(study, asked):
         code, listed = asked("check", "--configfile", "study.yaml", *(arguments or ["--offline"]))
         findings = {}
         for finding in listed:
-            findings.setdefault((finding["check"], finding["state"]), []).append(finding["told"])
+            findings.setdefault((finding["check"], finding["state"]), []).append(finding["message"])
         return code, findings
 
     return run

@@ -53,7 +53,7 @@ def test_the_cheapest_plan_within_the_budget_is_named(capsys):
     assert answer["chosen"]["gpu_hours"] == pytest.approx(3 * seeds * 2 + (1 + 3 * seeds) * items / 1000 * 0.5)
     code, answer = planned(capsys, *words, "--budget", "5")
     assert (code, answer["chosen"]) == (1, None)
-    assert "No plan costs at most 5 GPU hours" in answer["told"]
+    assert "No plan costs at most 5 GPU hours" in answer["summary"]
 
 
 def test_the_planned_power_is_that_of_simulated_studies():
@@ -76,7 +76,7 @@ def test_a_pilot_gives_variances_hours_and_the_benchmarks_that_are_too_small(cap
     code, answer = planned(capsys, *words)
     assert code == 1, "16 questions find no 2 points"
     assert {benchmark["benchmark"] for benchmark in answer["too_small"]} == {"native", "translated"}
-    assert "7 mixes of" in answer["told"]
+    assert "7 mixes of" in answer["summary"]
     assert all(plan["gpu_hours"] > 0 for plan in answer["plans"])
     with open(table, encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == len(answer["plans"]) == 12
@@ -92,7 +92,7 @@ def test_base_alone_is_enough_with_an_assumed_agreement(capsys, tmp_path):
         if folder.name != "base":
             folder.rename(study.root / folder.name)
     _, answer = planned(capsys, "--results", str(study.root), "--hours-per-training", "1")
-    assert answer["told"].startswith("From base's answers in")
+    assert answer["summary"].startswith("From base's answers in")
 
 
 @pytest.mark.parametrize(

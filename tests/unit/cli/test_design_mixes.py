@@ -64,7 +64,7 @@ def test_what_is_pasted_joins_the_study_and_retrains_nothing(capsys):
 def test_too_few_trainings_for_the_model_are_said(capsys):
     code, design = asked(capsys, *OPTIONS, "4")
     assert code == 1
-    assert "They leave 2 of the terms undetermined" in design["told"]
+    assert "They leave 2 of the terms undetermined" in design["summary"]
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_no_mix_asks_for_more_items_than_a_component_holds(capsys):
     _, design = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000")
     assert max(row["a"] for row in design["trainings"]) <= 0.3
     assert max(row["b"] for row in design["trainings"]) > 0.6
-    assert "No item is taken twice, so that a mix of 1,000 items holds at most a 30 %." in design["told"]
+    assert "No item is taken twice, so that a mix of 1,000 items holds at most a 30 %." in design["summary"]
 
 
 def test_items_that_may_repeat_allow_a_larger_share_and_the_mix_says_how_often(capsys):
     _, design = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000", "--epochs", "a=2")
     assert 0.3 < max(row["a"] for row in design["trainings"]) <= 0.6
     sentence = "Items are taken once, those of a 2 times at most, so that a mix of 1,000 items holds at most a 60 %."
-    assert sentence in design["told"]
+    assert sentence in design["summary"]
     for name, mix in yaml.safe_load(design["yaml"])["mixes"].items():
         share = mix["shares"].get("a", 0) / sum(mix["shares"].values())
         assert mix.get("epochs", {}) == ({"a": 2} if share > 0.3 else {}), name

@@ -87,5 +87,5 @@ def test_what_does_not_fit_is_refused_in_one_line(posologie, clone, arguments, e
 
 def test_a_file_that_is_there_is_kept_and_another_folder_is_no_clone(posologie, clone, tmp_path):
     assert posologie("new", "reader", "exams_here", "--clone", clone)[0] == 0
-    assert "is there already" in posologie("new", "reader", "exams_here", "--clone", clone)[2]
+    assert "already exists; choose another name" in posologie("new", "reader", "exams_here", "--clone", clone)[2]
     assert "run this in a clone" in posologie("new", "reader", "exams_here", "--clone", tmp_path / "nothing")[2]

@@ -294,7 +294,7 @@ def test_a_workbook_with_titles_merged_names_and_remarks_is_read(data, posologie
     assert {item.gold for item in read_items(data / "items")} == {(0, 1)}
     assert json.loads((data / "report").read_text())["files"]["hopital/Gériatrie 2024.xlsx"]["read_as"]["header"] == {
         "name": "filled row 3",
-        "told": False,
+        "configured": False,
     }
 
 

@@ -210,8 +210,8 @@ def fake_squeue(study, monkeypatch, *lines, script=None):
     """Put a squeue into the path that prints lines of job, state, reason, comment and folder."""
     folder = study / "bin"
     folder.mkdir(exist_ok=True)
-    (folder / "told").write_text("".join(f"{line}\n" for line in lines))
-    (folder / "squeue").write_text(script or f"#!/bin/sh\ncat '{folder}/told'\n")
+    (folder / "lines").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "squeue").write_text(script or f"#!/bin/sh\ncat '{folder}/lines'\n")
     (folder / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 

@@ -144,7 +144,7 @@ def test_the_item_browser_knows_which_models_were_sent_the_same_prompts(study, t
             "served": {
                 "served": {"backend": {"kind": "openai_endpoint", "url": "http://localhost:1/v1", "model": "m"}}
             },
-            "told": {"answers": {"files": [str(tmp_path / "answers.csv")], "question": "question"}},
+            "recorded": {"answers": {"files": [str(tmp_path / "answers.csv")], "question": "question"}},
         }
     )
     spec = job_specs.browser_spec(own)

@@ -268,14 +268,16 @@ def test_whatever_a_shards_report_says_is_shown_and_its_warnings_stand_at_the_to
         "languages": {"declared": "fr", "found": {"fr": 60}},
         "keys": {"A": 60},
     }
-    files = {"train.csv": {"read": 60, "kept": 60, "encoding": {"name": "cp1252", "told": False}, "delimiter": ";"}}
+    files = {
+        "train.csv": {"read": 60, "kept": 60, "encoding": {"name": "cp1252", "configured": False}, "delimiter": ";"}
+    }
     write_shard(root, [item(number, gold=(0,)) for number in range(60)], evidence=evidence, files=files, sheet="Feuil1")
     facts = look(spec(), root)
     page = source_page(facts, "native")
     assert only(facts, "key of none") == f"The files of the train split: {evidence['warnings'][0]}."
     assert not [text for text in doubts(facts) if "never" in text], "the report said it already"
     reading = next(section for section in page.sections if section.id == "reading")
-    shown = next(block for block in reading.blocks if block.kind == "table" and block.id == "table-told")
+    shown = next(block for block in reading.blocks if block.kind == "table" and block.id == "table-reports")
     assert [column.title for column in shown.columns] == ["what", "train", "validation", "test"]
     cells = {row[0].text: row[1].text for row in shown.rows}
     assert cells["sheet"] == "Feuil1"

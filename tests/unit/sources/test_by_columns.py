@@ -93,7 +93,7 @@ def test_a_dialect_may_be_told_and_quotes_are_then_text(read):
     shard = read("columns", {"a.csv": content}, options=options)
     assert golds(shard) == [('"Какой?', '"печень"')]
     ((_, facts),) = shard.report["files"].items()
-    assert facts["read_as"]["encoding"] == {"name": "cp1251", "told": True}
+    assert facts["read_as"]["encoding"] == {"name": "cp1251", "configured": True}
     assert shard.report["evidence"]["warnings"] == []
 
 

@@ -165,8 +165,8 @@ def test_a_semicolon_file_of_windows_is_read_and_the_report_says_how(read, files
     assert golds(shard) == ["Foie", "2,5"]
     assert shard.items[0].question.startswith("Où ")
     ((_, facts),) = shard.report["files"].items()
-    assert facts["read_as"]["encoding"] == {"name": "cp1252", "told": False}
-    assert facts["read_as"]["delimiter"] == {"name": "semicolon", "told": False}
+    assert facts["read_as"]["encoding"] == {"name": "cp1252", "configured": False}
+    assert facts["read_as"]["delimiter"] == {"name": "semicolon", "configured": False}
     (warning,) = shard.report["evidence"]["warnings"]
     assert "read as cp1252, which is a guess" in warning
 

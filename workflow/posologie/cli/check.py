@@ -158,7 +158,7 @@ def answer(options: argparse.Namespace) -> int:
     findings = _of_gpus() if options.gpu else _of_study(options)
     problems = sum(finding.state == PROBLEM for _, finding in findings)
     if options.json:
-        print_json([{"check": name, "state": finding.state, "told": finding.text} for name, finding in findings])
+        print_json([{"check": name, "state": finding.state, "message": finding.text} for name, finding in findings])
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         for _ in range(3):

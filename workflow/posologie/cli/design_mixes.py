@@ -86,7 +86,7 @@ def answer(options: argparse.Namespace) -> int:
         unit = None if pilot is None else 100 * float(np.sqrt(pilot.whole.noise + (pilot.whole.seeds or 0.0)))
         draw_design(options.figure, named.problem, proposal, unit)
     if getattr(options, "json", False):
-        print_json({"trainings": rows, "yaml": text, "told": summary, "variance": _finite(proposal.variance)})
+        print_json({"trainings": rows, "yaml": text, "summary": summary, "variance": _finite(proposal.variance)})
     else:
         console().print(table_of(rows))
         console().print(summary, markup=False)

@@ -107,7 +107,7 @@ def answer(options: argparse.Namespace) -> int:
     if options.figure:
         draw(options, plans)
     if options.json:
-        print_json({"plans": plans, "chosen": chosen, "too_small": small, "told": summary})
+        print_json({"plans": plans, "chosen": chosen, "too_small": small, "summary": summary})
     else:
         console().print(_table(plans))
         console().print(summary)

@@ -95,7 +95,7 @@ def reading(here: Mapping[str, Any]) -> Iterator[Block]:
     if names:
         lines = [(Cell(name), *(Cell(stated[split].get(name, "–")) for split in here)) for name in names]
         caption = "Everything in the reports of the shards except the counts; their warnings are at the top."
-        yield table("told", "What the reports say", caption, columns_of("what*", *here), lines)
+        yield table("reports", "What the reports say", caption, columns_of("what*", *here), lines)
     silent = [split for split, values in stated.items() if not values]
     if silent:
         yield Prose(

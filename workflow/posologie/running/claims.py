@@ -87,7 +87,7 @@ class Owner:
         job: what the owner makes; equal for equal jobs.
         machine: boot and process namespace, within which a pid means one process.
         started: when the process started, in seconds since the epoch.
-        told: host and SLURM job, for people.
+        place: host and SLURM job, for people.
         passed: the processes that this owner took for dead or superseded when it made its claim.
     """
 
@@ -95,7 +95,7 @@ class Owner:
     machine: str
     pid: int
     started: float
-    told: str
+    place: str
     passed: tuple[str, ...] = ()
 
     @property
@@ -148,7 +148,7 @@ class _Claim:
             owner = _parsed(content)
             if not self._gone(top, content) and (owner is None or owner.job == self.me.job):
                 if not waited:
-                    who = "another process" if owner is None else owner.told
+                    who = "another process" if owner is None else owner.place
                     log.info("%s is being made by %s; waiting for it", self.artifact, who)
                 waited = True
                 time.sleep(_LOOK)

@@ -253,7 +253,7 @@ def _of_rejects(rejected: Mapping[str, int], read: int) -> Iterator[str]:
 def _of_files(read_as: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for file, facts in read_as.items():
         encoding = facts.get("encoding", {})
-        if not encoding.get("told", True) and not encoding["name"].startswith("utf"):
+        if not encoding.get("configured", True) and not encoding["name"].startswith("utf"):
             yield f"{file}: not UTF-8; read as {encoding['name']}, which is a guess: say it with the option encoding"
         if facts.get("absent"):
             yield f"{file}: no record has {', '.join(facts['absent'])}"

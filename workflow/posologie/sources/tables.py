@@ -126,9 +126,9 @@ def _dialect(file: PublishedFile, form: FileForm, stream: IO[str]) -> tuple[str,
     numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
     named = form.header if form.header is not None else not (numbered and rows and not set(wanted) & set(rows[0]))
     quoting = quoting and ('"' in sample or form.quoting is True or delimiter != "\t")
-    facts["delimiter"] = {"name": _NAMES.get(delimiter, delimiter), "told": stated is not None}
-    facts["quoting"] = {"name": "double quotes" if quoting else "none", "told": form.quoting is not None}
-    facts["header"] = {"name": "first row" if named else "none", "told": form.header is not None}
+    facts["delimiter"] = {"name": _NAMES.get(delimiter, delimiter), "configured": stated is not None}
+    facts["quoting"] = {"name": "double quotes" if quoting else "none", "configured": form.quoting is not None}
+    facts["header"] = {"name": "first row" if named else "none", "configured": form.header is not None}
     stream.seek(0)
     if skipped:
         stream.readline()
@@ -168,7 +168,7 @@ def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
         if form.sheet is None and len(filled) > 1:
             raise InputError(f"{name}: several sheets hold rows ({', '.join(filled)}); choose one with sheet")
         title = form.sheet or (filled[0] if filled else book.sheetnames[0])
-        file.facts["sheet"] = {"name": title, "told": form.sheet is not None}
+        file.facts["sheet"] = {"name": title, "configured": form.sheet is not None}
         rows = _sheet_rows(book[title], _formulas(name, file.path, title))
         top = list(islice(rows, _TOP))
         if not top:
@@ -179,7 +179,7 @@ def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
         if isinstance(first, Malformed):
             raise InputError(f"{name}: {first.detail}")
         if place:
-            file.facts["header"] = {"name": f"filled row {place + 1}", "told": False}
+            file.facts["header"] = {"name": f"filled row {place + 1}", "configured": False}
         below = chain(top[place + 1 :], rows)
         padded = (row if isinstance(row, Malformed) else row + [None] * (len(first) - len(row)) for row in below)
         yield from named_rows(name, first, padded, named, "\t", wanted)

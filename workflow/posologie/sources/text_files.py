@@ -127,14 +127,14 @@ def _encoding(file: PublishedFile, form: FileForm) -> str:
         unicode = stated == "ascii" or stated.startswith("utf-")
         if not unicode and not broken and beyond_ascii:
             raise InputError(f"{name}: is UTF-8 throughout, though encoding says {form.encoding}; leave encoding out")
-        facts["encoding"] = {"name": stated, "told": True}
+        facts["encoding"] = {"name": stated, "configured": True}
         return "utf-8-sig" if stated == "utf-8" else form.encoding
     if boms or not broken or _mostly_utf8(start):
         encoding = boms[0] if boms else "utf-8-sig"
-        facts["encoding"] = {"name": encoding.removesuffix("-sig"), "told": False}
+        facts["encoding"] = {"name": encoding.removesuffix("-sig"), "configured": False}
         return encoding
     encoding = _likeliest(start)
-    facts["encoding"] = {"name": encoding, "told": False}
+    facts["encoding"] = {"name": encoding, "configured": False}
     return encoding
 
 

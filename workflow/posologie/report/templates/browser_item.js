@@ -111,13 +111,13 @@ const posologieItem = (function () {
       cell.append(bar);
       return cell;
     };
-    const told = item.said.some((answers) => answers[0][3]);
-    const options = told ? item.options.map((_, option) => option) : [];
+    const hasShares = item.said.some((answers) => answers[0][3]);
+    const options = hasShares ? item.options.map((_, option) => option) : [];
     const rows = item.said.map((answers, model) => [index.models[model], answer(answers[0], 0),
       ...options.map((option) => probable(answers[0], option)), ...answers.slice(1).map((one, number) => answer(one, number + 1))]);
     const [first, ...others] = item.orders.map(([variant, order]) => heading(variant, order));
     const heads = options.map((option) => element("th", LABELS[option] + (item.gold.includes(option) ? " ✓" : ""), { scope: "col" }));
-    return table(["model", first, ...heads, ...others], rows, "Answers under constraint" + (told ? ", and the probability of each option in the item’s own order" : "") +
+    return table(["model", first, ...heads, ...others], rows, "Answers under constraint" + (hasShares ? ", and the probability of each option in the item’s own order" : "") +
       ", as letters of the order above; right: " + gold);
   }
 

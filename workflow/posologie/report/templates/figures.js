@@ -37,7 +37,7 @@
           mark.append(hit); // a line of one pixel is hard to meet
         }
       }
-      this.told = this.marks.filter((mark, place, all) => mark.dataset.value !== undefined || !all.some((other) => other !== mark && other.said === mark.said && other.dataset.value !== undefined));
+      this.announced = this.marks.filter((mark, place, all) => mark.dataset.value !== undefined || !all.some((other) => other !== mark && other.said === mark.said && other.dataset.value !== undefined));
     }
 
     show(mark, x, y) {
@@ -70,8 +70,8 @@
     }
 
     step(by) {
-      const place = this.told.indexOf(this.current);
-      this.current = this.told[(place + by + this.told.length) % this.told.length] ?? this.told[0];
+      const place = this.announced.indexOf(this.current);
+      this.current = this.announced[(place + by + this.announced.length) % this.announced.length] ?? this.announced[0];
       this.current.scrollIntoView?.({ block: "nearest", inline: "nearest" });
       const box = this.current.getBoundingClientRect();
       this.show(this.current, box.right, box.top);
