@@ -3,8 +3,10 @@
 import argparse
 import ast
 import importlib
+import inspect
 import os
 import sys
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,5 +116,7 @@ def _module(command: str) -> str:
 
 def _description(command: str) -> str:
     """Return the docstring of a command's module, which is read and not imported."""
-    source = Path(__file__).with_name(f"{_module(command)}.py").read_bytes()
-    return (ast.get_docstring(ast.parse(source)) or "").strip()
+    with open(Path(__file__).with_name(f"{_module(command)}.py"), "rb") as source:
+        # The docstring is a module's first token; parsing all modules would take most of the time of a start.
+        docstring = next(token for token in tokenize.tokenize(source.readline) if token.type == tokenize.STRING)
+    return inspect.cleandoc(ast.literal_eval(docstring.string)).strip()

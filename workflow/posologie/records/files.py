@@ -133,14 +133,15 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
     Raises:
         InputError: if the file is missing or empty, or a row has too few or too many cells.
     """
-    lines = list(csv.reader(io.StringIO(read_text(path), newline="")))
+    text = read_text(path)
+    lines = list(csv.reader(io.StringIO(text, newline="")))
     if not lines:
         raise InputError(f"{path}: empty; expected a line of column names")
     columns, *rows = lines
     for number, cells in enumerate(rows, start=2):
         if len(cells) != len(columns):
             raise InputError(f"{path}, line {number}: {len(cells)} cells; expected {len(columns)}")
-    return columns, [[_as_written(cell) for cell in cells] for cells in rows]
+    return columns, [[_as_written(cell) for cell in cells] for cells in rows] if "'" in text else rows
 
 
 def _as_written(cell: str) -> str:

@@ -52,6 +52,7 @@ class Inputs:
     spec: ReportSpec
     root: Path
     _tables: dict[str, list[Row]] = field(default_factory=dict)
+    _indexes: dict[tuple[str, ...], dict[tuple[str, ...], list[Row]]] = field(default_factory=dict)
 
     def has(self, table: str) -> bool:
         """Return whether the study has a table."""
@@ -67,7 +68,16 @@ class Inputs:
             return []
         if table not in self._tables:
             self._tables[table] = read_rows(self.root, table)
-        return [row for row in self._tables[table] if all(row[column] == value for column, value in cells.items())]
+        return list(self._index(table, *cells).get(tuple(cells.values()), ()))
+
+    def _index(self, table: str, *columns: str) -> dict[tuple[str, ...], list[Row]]:
+        """Return the rows of a table by their cells in some columns: a page asks for the same columns many times."""
+        key = (table, *columns)
+        if key not in self._indexes:
+            index = self._indexes[key] = {}
+            for row in self._tables[table]:
+                index.setdefault(tuple(row[column] for column in columns), []).append(row)
+        return self._indexes[key]
 
     def measured(self, rows: list[Row], measured: Measured) -> list[Row]:
         """Return the rows of one measure, its decoding, option orders and aggregate."""
@@ -76,8 +86,7 @@ class Inputs:
 
     def suites_of(self, table: str) -> list[str]:
         """Return the suites that a table has rows of, in the order of the study."""
-        present = {row["suite"] for row in self.rows(table)}
-        return [suite for suite in self.spec.suites if suite in present]
+        return [suite for suite in self.spec.suites if self.rows(table, suite=suite)]
 
     @cached_property
     def registration(self) -> Registration | None:
