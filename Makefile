@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Bytecode is kept, whatever the environment says: hundreds of short processes import the same modules.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo pretrained world docs test test-slow test-docs test-pythons test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
@@ -31,7 +33,7 @@ IN_MEMORY := $(shell test -w /dev/shm && test "$$(df --output=avail -k /dev/shm 
 test: .venv/complete  ## run the tests that need neither root nor a GPU; those of whole studies are in test-slow
 	$(IN_MEMORY) pytest -n 2 -m "not slow"
 
-test-slow: .venv/complete  ## run the tests that take whole studies through Snakemake, or longer than ten seconds
+test-slow: .venv/complete  ## run the tests of whole studies, of the documentation, and those longer than five seconds
 	$(IN_MEMORY) pytest -n 2 -m slow
 
 # The tests start a real SLURM cluster on this machine: they need root and Debian's munge, slurmctld, slurmd and
@@ -58,7 +60,7 @@ test-studies: .venv/complete  ## run the small shipped studies on public data, w
 test-packaging: .venv/complete  ## install a wheel in a clean environment, deploy with snakedeploy
 	pytest tests/packaging
 
-test-docs: .venv/complete  ## plan or run every command of the documentation; follow the tutorial with a small model
+test-docs: .venv/complete  ## run what test-slow runs of the documentation: its commands, and the tutorial with a small model
 	$(IN_MEMORY) pytest -n 2 tests/documentation -rs
 
 # Each version has an environment of its own, .venv/pythons/VERSION, from the same lock but without torch. A version
@@ -112,7 +114,7 @@ schema: .venv/complete  ## regenerate the files derived from the configuration m
 TORCH_INDEX ?=
 # UV=uv makes the same environment with uv, from the same lock.
 UV ?=
-INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/pip install --quiet --disable-pip-version-check)
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/pip install --quiet --disable-pip-version-check --no-compile)
 .venv/complete: envs/requirements.lock pyproject.toml
 	$(if $(UV),$(UV) venv --quiet --clear --python $(PYTHON) .venv,$(PYTHON) -m venv --clear .venv)
 	$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) $$(grep '^torch==' envs/requirements.lock))

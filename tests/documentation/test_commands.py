@@ -25,6 +25,8 @@ from public_forms import chinese_files, spanish_files
 from simulated import make_study
 from studies import REPOSITORY, Project, jobs_of
 
+pytestmark = pytest.mark.slow
+
 # One worker runs them all: the dry runs are made once.
 NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
@@ -337,7 +339,7 @@ def test_the_published_study_has_the_documented_number_of_jobs(dry_runs):
 
 def test_the_documented_resources_are_those_of_the_rules(dry_runs):
     asked = resources_by_rule(dry_runs["--profile slurm"][1]) | {"look_at_shards": written_resources("look_at_shards")}
-    for names, gpus, threads, memory, time in rows("profiles/README.md", "What the rules ask for"):
+    for names, gpus, threads, memory, time in rows("profiles/README.md", "What the rules request"):
         listed = [name.replace("{bundle}", "*") for name in re.findall(r"`([^`]+)`", names)]
         fitting = [rule for rule in asked if any(re.fullmatch(name.replace("*", r"\w+"), rule) for name in listed)]
         assert fitting, names

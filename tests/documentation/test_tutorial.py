@@ -14,7 +14,7 @@ import pytest
 from documented import blocks
 from studies import REPOSITORY, Project
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 PAGE = "docs/tutorial.md"
 SMALL = {"tiny": {"untrained": {"corpus": ["resources/demo/native/Train/mcqu/mcqu_train.json"]}}}

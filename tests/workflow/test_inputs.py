@@ -8,6 +8,8 @@ import yaml
 from dry_runs import run_dry
 from studies import Project
 
+pytestmark = pytest.mark.slow
+
 MORE = """
 scoring:
   encoder: {folder: encoder}

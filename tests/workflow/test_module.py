@@ -8,6 +8,8 @@ import yaml
 from documented import blocks
 from studies import REPOSITORY, Project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):

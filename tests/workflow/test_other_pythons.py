@@ -1,4 +1,4 @@
-"""Other versions of Python are found, missing ones are not passed over, and each is checked by every submission."""
+"""Other versions of Python are found, missing ones are not passed over, and the supported ones are tested."""
 
 import os
 import re

@@ -64,6 +64,7 @@ def project(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_studies_without_a_model_ask_for_no_model_and_no_gpu(project):
     runs = [["-n", "--cores", "2", "--configfile", f"config/{name}.yaml"] for name in ("calibration", "outside")]
     (first, alone), (second, outside) = run_dry(project, runs)

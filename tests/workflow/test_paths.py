@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pytest
 import yaml
 
 from studies import REPOSITORY, Project
@@ -30,6 +31,7 @@ def nasty_project(folder):
     return project, path
 
 
+@pytest.mark.slow
 def test_names_with_blanks_quotes_and_commands_are_taken_literally_and_nothing_is_executed(tmp_path):
     project, study = nasty_project(tmp_path)
     planned = {job.rule for job in project.planned("--configfile", study)}

@@ -77,6 +77,7 @@ async def hostile(body, before):
     }[fault]
 
 
+@pytest.mark.slow
 def test_under_a_hostile_server_every_request_ends_in_its_own_reply_or_a_failure(tmp_path):
     texts = [f"{fault} #{number}" for number in range(6) for fault in (*FAULTS, "good", "never", "refused")]
     requests = [question(text) for text in texts]

@@ -61,6 +61,7 @@ def test_what_is_complete_is_not_translated_again(tiny_translator, tmp_path, mon
     assert ask(translator(tiny_translator), tmp_path, requests) == first
 
 
+@pytest.mark.slow
 def test_a_killed_run_keeps_what_was_done_and_ends_with_the_same_texts(tiny_translator, tmp_path, monkeypatch):
     requests = [question(f"{text} Il a {number} ans.") for number in range(5) for text in TEXTS]
     small = {"batch_tokens": 500}

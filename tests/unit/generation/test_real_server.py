@@ -97,6 +97,7 @@ def rows(folder, statement):
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_where_it_was_and_accounts_for_every_question(served, tmp_path):
     command, outputs = synthesis(served, tmp_path)
     killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)

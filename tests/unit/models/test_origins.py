@@ -147,6 +147,7 @@ def test_a_private_model_without_a_token_is_one_line_and_the_token_is_in_no_file
     assert "secret-token" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_cut_connection_leaves_no_half_model(repository, tmp_path):
     repository.cut_always.add("model.safetensors")
     manifest, done = fetch(repository, tmp_path, HF_HUB_DOWNLOAD_TIMEOUT="2")

@@ -254,6 +254,7 @@ class TestResume:
         main(arguments(tiny_manifest, shard, tmp_path))
         assert len(answered) == 65
 
+    @pytest.mark.slow
     def test_a_real_kill_leaves_no_output_and_the_next_run_the_same_bytes(self, written, tiny_manifest, tmp_path):
         words = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
         call = [sys.executable, "-m", "posologie.prediction", *words]

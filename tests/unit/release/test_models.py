@@ -238,7 +238,7 @@ def hub(monkeypatch):
     """A server on this machine in the hub's place."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     server.address, server.seen, server.status = f"http://127.0.0.1:{server.server_port}", [], 200
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

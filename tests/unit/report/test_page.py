@@ -102,6 +102,7 @@ def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which
     assert not re.search(r"<dt>(Cost|Tested)</dt>|, commit", bare)
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes_under_any_hash_seed(own_study):
     root, spec = own_study
     pages = set()

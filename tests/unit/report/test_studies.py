@@ -21,6 +21,8 @@ from posologie.sources.layouts import local_files
 from public_forms import FRENCH, STUDIES, chinese_files, published_numbers, spanish_files, texts_of
 from simulated import make_study
 
+pytestmark = pytest.mark.slow
+
 
 def shard(study, source, split, folder):
     """Read one split of a source as its job does; gives the path of the items and the report."""

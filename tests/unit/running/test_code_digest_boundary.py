@@ -244,6 +244,7 @@ def test_the_lists_of_exceptions_hold_nothing_that_is_not_needed():
     }
 
 
+@pytest.mark.slow
 def test_what_the_digest_takes_for_a_logger_is_one():
     for path in ROOT.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -132,7 +132,7 @@ def is_whole(outputs: tuple[str, ...]) -> bool:
     return seal is not None and whole(seal)
 
 
-TestHistories = Histories.TestCase
+TestHistories = pytest.mark.slow(Histories.TestCase)
 TestHistories.settings = settings(
     max_examples=HISTORIES,
     stateful_step_count=25,

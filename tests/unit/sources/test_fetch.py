@@ -135,6 +135,7 @@ def test_a_connection_cut_in_the_middle_of_a_file_is_taken_up_where_it_broke(rep
     assert (manifest.parent / TRAIN).read_bytes() == repository.files[TRAIN]
 
 
+@pytest.mark.slow
 def test_after_a_connection_that_stays_cut_the_next_run_keeps_the_whole_files(repository, tmp_path):
     repository.cut_always.add(TRAIN)
     manifest, done = fetch(repository, tmp_path)

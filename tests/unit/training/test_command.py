@@ -67,6 +67,7 @@ def test_stock_peft_loads_the_adapter_with_equal_logits(job, backbone, method, m
     assert float((expected - untrained).detach().abs().max()) > 0.01
 
 
+@pytest.mark.slow
 def test_the_same_spec_and_inputs_give_the_same_bytes_whatever_the_hash_seed_and_order_of_rows(job, backbone):
     items = some_items(10)
     one = job("one", items=items)
