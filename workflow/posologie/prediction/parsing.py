@@ -86,6 +86,7 @@ def _written(text: str) -> str:
     """Return the answer without emphasis and typographic variety, with a mark before what is boxed or tagged."""
     text = without_control(part(text).answer)
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("`", "")
+    text = re.sub(r"(?<!\w)'(\(?[A-Z]\)?)'(?!\w)", r"\1", text)
     if not _LATIN_LABEL.search(text):
         for label, letter in zip(LABELS, letters(), strict=False):
             text = letter.sub(rf"\1 {label}", text)
@@ -149,7 +150,7 @@ def _without_ranges(text: str) -> str:
 
 def _all_of_them(text: str, count: int) -> Reading | None:
     """All options, all but some, or none of them."""
-    lowered = text[:1].lower() + text[1:]
+    lowered = re.sub(r"^\w|[^\W\d_]{2,}", lambda word: word[0].lower(), text)
     if re.match(r"\W*(?:réponse|answer)?\s*:?\s*(?:aucune?|none|ni\b|neither)\b", lowered, re.IGNORECASE):
         return NONE
     match = ALL.fullmatch(lowered) or ALL.fullmatch(text)

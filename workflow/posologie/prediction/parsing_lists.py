@@ -8,7 +8,7 @@ from posologie.prediction.parsing_patterns import AND, BEFORE, FALSE, JOIN, LABE
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
 from posologie.records.items import LABELS
 
-_RANGE = rf"(?:{BEFORE}|de |da |from |从|von )([A-Z]) ?{TO} ?([A-Z])(?: まで)?"
+_RANGE = rf"(?:{BEFORE}|(?i:de|da|from|von) |从)([A-Z]) ?{TO} ?([A-Z])(?: まで)?"
 _BREAKS = " .!:;,?。،؟।"
 
 
@@ -31,7 +31,7 @@ def whole_list(text: str, count: int, separator: str) -> Reading | None:
         return run_together(bare, count)
     if match := compiled(_RANGE).fullmatch(bare):
         return _range(match[1], match[2], count)
-    if re.fullmatch(r"[A-Z] ?[-–] ?[A-Z]", bare):
+    if compiled(rf"{BEFORE}[(\[]?[A-Z][)\]]? ?[-–] ?[(\[]?[A-Z][)\]]?").fullmatch(bare):
         return AMBIGUOUS  # both, or from … to …
     if compiled(list_pattern(separator), re.IGNORECASE if not re.search("[A-Z]", bare) else 0).fullmatch(bare):
         letters = re.findall(r"(?<![\w'])[a-z](?![\w'])", bare) or letters_in(bare)
