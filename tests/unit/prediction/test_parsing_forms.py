@@ -274,6 +274,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), CASES, ids=[text[:40] for text, _ in CASES])
+@pytest.mark.parametrize(("text", "expected"), CASES, ids=lambda shown: shown[:40])
 def test_an_answer_is_read_through_its_form(text, expected):
     assert shown(read(text, OPTIONS)) == expected

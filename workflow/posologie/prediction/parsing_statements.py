@@ -70,9 +70,8 @@ def _gap() -> re.Pattern[str]:
 
 def _closing() -> re.Pattern[str]:
     """A label at the end of the text, behind `is` or a colon, or before the `is` of languages that close with it."""
-    labels = list_pattern()
-    forms = rf"(?P<cue>(?i:{COPULA})|:|^\W*(?:[^\W\d_]+ ){{0,3}}[^\W\d_]{{2,}}[ …]*,)(?P<filling>)\s*(?P<labels>{labels})\W*$"
-    return compiled(forms)
+    opening = r"^\W*(?:[^\W\d_]+ ){0,3}[^\W\d_]{2,}[ …]*,"
+    return compiled(rf"(?P<cue>(?i:{COPULA})|:|{opening})(?P<filling>)\s*(?P<labels>{list_pattern()})\W*$")
 
 
 def _closed() -> re.Pattern[str]:
