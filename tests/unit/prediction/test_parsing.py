@@ -298,7 +298,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), CASES, ids=lambda shown: shown[:40])
+@pytest.mark.parametrize(("text", "expected"), CASES)
 def test_a_text_is_read_as_a_careful_person_reads_it(text, expected):
     reading = read(text, OPTIONS)
     assert shown(reading) == expected

@@ -274,6 +274,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), CASES, ids=lambda shown: shown[:40])
+@pytest.mark.parametrize(("text", "expected"), CASES)
 def test_an_answer_is_read_through_its_form(text, expected):
     assert shown(read(text, OPTIONS)) == expected
