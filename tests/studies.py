@@ -71,20 +71,6 @@ class Project:
         assert (status != 0) == fails, output[-8000:]
         return output
 
-    def snakemake_in_processes(self, *arguments: str, timeout: float = 600) -> str:
-        """Run Snakemake and its jobs as processes of their own, as a user does, and return the output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
-            cwd=self.root,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-        )
-        assert done.returncode == 0, done.stdout[-8000:]
-        return done.stdout
-
     def planned(self, *arguments: str) -> list[Job]:
         """Return the jobs that a dry run would run."""
         return jobs_of(self.dry("-n", "--cores", "2", *arguments))

@@ -72,7 +72,7 @@ def finished(request, tmp_path_factory, real_data):
     project = Project.copy_to(tmp_path_factory.mktemp(name) / "project")
     with_tiny_model(project.root / f"config/studies/{name}.yaml")
     arguments = ("--configfile", f"config/studies/{name}.yaml", "--config", f'roots={{"data": "{real_data}"}}')
-    project.snakemake_in_processes("--cores", "2", *arguments, timeout=3300)
+    project.snakemake("--cores", "2", *arguments, timeout=3300)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
         study = load_study(project.root / f"config/studies/{name}.yaml", {"roots": {"data": str(real_data)}})
