@@ -343,6 +343,11 @@ def test_the_table_is_large_and_names_no_text_twice():
         ("Rougeole grave", ("Rubéole", "Rougeole \n grave"), "B"),
         ("E. coli", ("S. aureus", "E. coli"), "B"),
         ("A. E. coli", ("E. coli", "S. aureus"), "A"),
+        ("On donne de la vitamine C au patient", ("Vitamine", "Vitamine C", "Fer"), "B"),
+        ("Il faut de l'acide acétique ici", ("Acétique", "Acide acétique", "Fer"), "B"),
+        ("On sert du foie gras double ce soir", ("Foie gras", "Gras double", "Fer"), AMBIGUOUS),
+        ("A. Foie\nB. Rein", ("Foie", "Rein"), "AB"),
+        ("A) Foie, B) Rein", ("Foie", "Rein"), "AB"),
     ],
 )
 def test_other_options_change_what_a_text_means(text, options, expected):

@@ -151,7 +151,7 @@ def _without_ranges(text: str) -> str:
 def _all_of_them(text: str, count: int) -> Reading | None:
     """All options, all but some, or none of them."""
     lowered = re.sub(r"^\w|[^\W\d_]{2,}", lambda word: word[0].lower(), text)
-    if re.match(r"\W*(?:réponse|answer)?\s*:?\s*(?:aucune?|none|ni\b|neither)\b", lowered, re.IGNORECASE):
+    if re.match(r"\W*(?:réponse|answer)?\s*:?\s*(?:aucune?|none|ni\b|neither)\b", lowered):
         return NONE
     match = ALL.fullmatch(lowered) or ALL.fullmatch(text)
     if not match:
