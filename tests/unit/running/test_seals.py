@@ -1,8 +1,10 @@
 """What a seal says, which files it covers, and how differences are put into words."""
 
+import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,11 @@ from posologie.running.seals import (
     Identity,
     check_seal,
     checked_sum,
+    further_files,
     in_one_line,
     mark_of,
+    origin,
+    packed_seals,
     read_seal,
     seal_of,
     seals_below,
@@ -59,6 +64,47 @@ def test_the_checksum_of_an_identity_is_the_same_in_every_version():
     assert Identity("posologie.mixes", "other", {"a": [1, {"b": None}], "mix": "été"}, {"size": 3}).text() == CHECKSUM
     assert Identity("posologie.other", "c0de", IDENTITY.spec, IDENTITY.settings).text() != CHECKSUM
     assert Identity("posologie.mixes", "c0de", IDENTITY.spec, {"size": 3.0}).text() != CHECKSUM
+
+
+def test_an_origin_is_a_checksum_of_identity_code_and_all_inputs_by_their_paths_from_the_end():
+    text = json.dumps([IDENTITY.text(), "c0de", ["1", "2"]])
+    assert origin(IDENTITY, {"b/x": "1", "a/y": "2"}) == hashlib.sha256(text.encode()).hexdigest()
+    assert origin(IDENTITY, {"moved/y": "2", "moved/x": "1"}) == origin(IDENTITY, {"b/x": "1", "a/y": "2"})
+    assert origin(IDENTITY, {"b/x": "1", "a/y": ""}) == "", "what is behind one input is not known"
+
+
+def test_the_origin_of_a_seal_has_the_origins_of_inputs_that_are_artifacts_in_the_place_of_their_checksums():
+    plain = sealed("out.txt")
+    assert (plain.origins, plain.origin()) == (None, ""), "a seal of an earlier version"
+    write_seal(["out.txt"], IDENTITY, {"in.txt": "1", "é.txt": "2"}, {}, {"in.txt": "behind"})
+    seal = read_seal("out.txt.seal.json")
+    assert seal.origins == {"in.txt": "behind"}
+    assert seal.origin() == origin(IDENTITY, {"in.txt": "behind", "é.txt": "2"}) != ""
+    assert json.loads(seal.path.read_text())["origins"] == {"in.txt": "behind"}
+
+
+def test_files_beside_an_artifact_belong_to_it_by_a_pattern_of_names():
+    sealed("a/index.js", "a/1.js", "a/0.js", "a/0.txt", "b/2.js")
+    os.mkdir("a/folder.js")
+    assert further_files(["a/index.js"], "*.js") == ["a/0.js", "a/1.js"]
+    assert further_files(["a/index.js", "a/0.js"], "*.js") == ["a/1.js"]
+    assert further_files(["a/index.js"], "") == []
+
+
+def test_seals_of_an_archive_lie_beside_their_artifacts_and_find_their_inputs_below_its_folder():
+    for output, inputs in (
+        ("tables/a.csv", {"/home/me/results/study/scores/b.parquet": "1", "/home/me/data/c.csv": "2"}),
+        ("scores/b.parquet", {}),
+    ):
+        sealed(f"archive/seals/{output}")
+        write_seal([f"archive/seals/{output}"], IDENTITY, inputs, {})
+    scores, table = packed_seals("archive")
+    assert [scores.path, table.path] == [
+        Path("archive/scores/b.parquet.seal.json"),
+        Path("archive/tables/a.csv.seal.json"),
+    ]
+    assert list(table.files()) == [Path("archive/tables/a.csv")]
+    assert table.inputs == {"archive/scores/b.parquet": "1", "/home/me/data/c.csv": "2"}
 
 
 def test_a_seal_covers_the_files_that_it_lists_and_no_other():
@@ -201,6 +247,23 @@ def test_the_files_of_an_artifact_are_remembered_with_the_sealed_checksums(monke
     assert sorted(looks) == ["a.txt", "b.txt"], "the mark that is compared is the one that is remembered"
     monkeypatch.setattr("posologie.running.seals.sha256_of_file", lambda path: "hashed again")
     assert [hashes.of(path) for path in ("a.txt", "b.txt")] == [SHA_A, SHA_A]
+
+
+def test_files_from_the_start_of_the_job_to_its_seal_are_remembered_and_no_others():
+    start = 1577836800 * 10**9
+    seal = sealed("early.txt", "first.txt", "last.txt", "late.txt", started="2020-01-01T00:00:00+00:00")
+    os.utime(seal.path, ns=(0, start + 10**9))
+    for name, moment in (("early", -1000), ("first", 0), ("last", 10**9), ("late", 10**9 + 1)):
+        os.utime(f"{name}.txt", ns=(0, start + moment))
+    hashes = FileHashes("memory")
+    hashes.remember_sealed(seal)
+    assert set(hashes.checksums) == {"first.txt", "last.txt"}
+
+
+def test_a_seal_whose_start_is_no_time_is_passed_over():
+    hashes = FileHashes("memory")
+    hashes.remember_sealed(sealed("a.txt", started="yesterday"))
+    assert hashes.checksums == {}
 
 
 def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
