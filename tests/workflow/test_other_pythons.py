@@ -76,6 +76,9 @@ def test_the_versions_that_are_claimed_are_those_that_are_tested():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     others = re.search(r"^PYTHONS \?= (.*)$", makefile, re.MULTILINE)[1].split()
     assert claimed == [project["requires-python"].removeprefix(">="), *others]
+    submitted = (REPOSITORY / ".ci/run").read_text(encoding="utf-8")
+    assert f"for version in {' '.join(others)}; do" in submitted
+    assert 'make test-pythons PYTHONS="${pythons[*]}"' in submitted
 
 
 def test_the_selected_tests_exist_and_those_left_out_lie_in_their_rooms():
