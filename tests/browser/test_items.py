@@ -236,6 +236,6 @@ def test_without_its_data_the_page_says_so_and_stays_usable(small_page, tmp_path
     lonely.write_bytes(small_page.path.read_bytes())
     page = type(small_page)(small_page.driver, lonely).open()
     page.run("arguments[0].click()", page.find(".browser .open"))
-    page.wait("return document.querySelector('.browser .state').textContent.includes('are not here')")
+    page.wait("return document.querySelector('.browser .state').textContent.includes('could not be loaded')")
     page.run("arguments[0].click()", page.find("#table-effects-mcqa th button"))
     assert page.find("#table-effects-mcqa th").get_attribute("aria-sort")

@@ -149,7 +149,7 @@ def test_the_keyboard_reaches_the_content_and_sorts_a_table(page):
     from selenium.webdriver.common.keys import Keys
 
     ActionChains(page.driver).send_keys(Keys.TAB).perform()
-    assert page.run("return document.activeElement.textContent") == "Skip to the content"
+    assert page.run("return document.activeElement.textContent") == "Skip to content"
     page.run("arguments[0].focus()", page.find("#table-effects-mcqa summary"))
     ActionChains(page.driver).send_keys(Keys.ENTER).perform()
     button = page.find("#table-effects-mcqa th:nth-child(3) button")

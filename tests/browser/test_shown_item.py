@@ -27,7 +27,7 @@ def test_where_a_judge_and_people_differ_can_be_asked_for_and_both_stand_side_by
     row = page.find_all(".item tbody tr")[0]
     assert [cell.text for cell in row.find_elements("css selector", "td.differs")] == ["right", "0.25"]
     assert len(page.find_all(".item td.differs")) == 2
-    assert "A judge decides otherwise than people" in page.find(".item .short-of-it").text
+    assert "A judge disagrees with the human raters" in page.find(".item .short-of-it").text
 
 
 def test_training_items_near_an_item_are_shown_with_the_mixes_that_hold_them(page):
@@ -36,7 +36,7 @@ def test_training_items_near_an_item_are_shown_with_the_mixes_that_hold_them(pag
     choose(page)
     page.run("for (const one of document.querySelectorAll('.item details')) one.open = true")
     held, left_out = page.find_all(".item .near > li")
-    assert held.text.startswith("Trained on by NAT, ALL\nnearly the same text · similarity 0.91 · the same answer")
+    assert held.text.startswith("In training mixes NAT, ALL\nnearly the same text · similarity 0.91 · the same answer")
     assert left_out.text.startswith("Left out of every mix by screening\nthe same text")
     assert "<b>sur</b>" in held.text
     search(page, **{"[value='8'][name=mark]": False})

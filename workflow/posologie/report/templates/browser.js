@@ -8,7 +8,7 @@
   const folder = place.dataset.index.replace(/[^/]*$/, "");
   const [state, form, columns, hits, shown, open] = [".state", "form", ".columns", ".hits", ".item", ".open"]
     .map((selector) => place.querySelector(selector));
-  const pages = new Map(); // number of a data file → its items, or a promise of them; the oldest are let go
+  const pages = new Map(); // number of a data file → its items; the oldest are dropped
   const selected = new Set(); // rows
   let [index, words, found, first, wanted, shownRow] = [null, null, [], 0, null, null];
   const inside = place.querySelector("script.data"); // the data of a small study, in the page itself
@@ -30,7 +30,7 @@
     });
   }
 
-  // As in posologie.report.browser.searched: small letters without accents.
+  // As in posologie.report.browser.searched: lower case without accents.
   const plain = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
 
   async function start() {
@@ -45,7 +45,7 @@
     } catch {
       open.disabled = false;
       open.hidden = false;
-      state.firstChild.textContent = "The items are not here: keep the folder “items” beside this page. ";
+      state.firstChild.textContent = "The items could not be loaded. Keep the folder “items” next to this page. ";
       return;
     }
     const known = new Set();
@@ -62,7 +62,7 @@
     if (!words) (window.requestIdleCallback ?? setTimeout)(() => load(folder + "words.js").catch(() => {}));
   }
 
-  // The address holds what is searched for and the item that is shown, so that a link leads to both.
+  // The address holds the search and the item that is shown, so that a link restores both.
   const NAMES = ["item", "items", "of", "words", "benchmark", "right", "wrong", "mark", "sort"];
   const address = () => new URLSearchParams(new RegExp("^#(" + NAMES.join("|") + ")=").test(location.hash) ? location.hash.slice(1) : "");
 
@@ -92,7 +92,7 @@
     if (row !== undefined) await show(row, asked.has("item") ? "linked" : "quiet");
   }
 
-  // The address of an item; the benchmark stands in it where several ask the item.
+  // The address of an item. It names the benchmark if several benchmarks contain the item.
   function link(row) {
     const id = index.ids[row];
     return new URLSearchParams(index.repeated.has(id) ? { item: id, of: index.benchmarks[index.benchmark[row]] } : { item: id });
@@ -132,7 +132,7 @@
     list();
   }
 
-  // One number of an item, as the list and the item's own view say it.
+  // How many models answer the item correctly, for its entry in the list.
   const counts = (row) => index.tasks[index.task[row]] === "oeq" ? "open question"
     : [...index.right[row]].filter((digit) => digit === "1").length + " of " + index.models.length + " right";
 
@@ -186,16 +186,16 @@
     return pages.get(number);
   }
 
-  // Scrolls the list alone: `scrollIntoView` would move the page too, away from the answer where a reader begins.
+  // Scroll only the list: `scrollIntoView` would also move the page, away from the answer where a reader starts.
   function keepInSight(entry) {
     const top = entry.offsetTop, bottom = top + entry.offsetHeight;
     if (top < hits.scrollTop) hits.scrollTop = top;
     else if (bottom > hits.scrollTop + hits.clientHeight) hits.scrollTop = bottom - hits.clientHeight;
   }
 
-  // `how`: undefined where a person chose the item; "quiet" and "linked" leave the address as it is.
+  // `how`: undefined if a person chose the item; "quiet" and "linked" leave the address as it is.
   async function show(row, how) {
-    if (row < 0) { shown.replaceChildren(element("p", "No item of this study has the id in the address.")); return; }
+    if (row < 0) { shown.replaceChildren(element("p", "This study has no item with the id in the address.")); return; }
     wanted = row;
     for (const entry of hits.children) {
       const made = entry.querySelector("a");
@@ -207,7 +207,7 @@
     try {
       item = (await items(Math.floor(row / index.perFile)))[row % index.perFile];
     } catch (error) {
-      shown.replaceChildren(element("p", "Missing: " + error.message + ". Keep the folder “items” beside this page."));
+      shown.replaceChildren(element("p", "Could not load " + error.message + ". Keep the folder “items” next to this page."));
       return;
     }
     if (wanted !== row) return; // another item was chosen in the meantime
@@ -216,7 +216,7 @@
     shown.dataset.item = index.ids[row];
     if (how === undefined) remember();
     if (how === "linked") place.scrollIntoView({ block: "start", behavior: "instant" });
-    if (how !== "quiet" && shown.getBoundingClientRect().top > hits.getBoundingClientRect().bottom) { // one column: it is below the list
+    if (how !== "quiet" && shown.getBoundingClientRect().top > hits.getBoundingClientRect().bottom) { // in one column, the item is below the list
       shown.focus({ preventScroll: true });
       shown.scrollIntoView({ block: "start", behavior: "instant" });
     }
@@ -257,7 +257,7 @@
     if (focused) (shown.querySelector(focused + ":enabled") ?? shown).focus({ preventScroll: true });
   }
 
-  async function whole(rows) { // the items of some rows; a file is loaded once
+  async function whole(rows) { // Load the items of some rows; each file is loaded once.
     const made = [];
     for (const row of [...rows].sort((a, b) => a - b)) made.push([row, (await items(Math.floor(row / index.perFile)))[row % index.perFile]]);
     return made;
@@ -278,7 +278,7 @@
     acts[event.key]();
   });
 
-  async function along(by) { // the arrows move the focus in the list with the item
+  async function along(by) { // The arrow keys also move the focus in the list.
     await step(by);
     hits.querySelector("[aria-current]")?.focus();
   }

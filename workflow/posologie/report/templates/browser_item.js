@@ -4,7 +4,7 @@ const posologieItem = (function () {
   const LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
   const QUESTION = "\ue000", CONTEXT = "\ue001", FIRST_OPTION = 0xe010; // as in posologie.report.sent
   const KINDS = { exact: "the same text", near: "nearly the same text", options: "the same options and answer", containment: "quotes the question",
-    lineage: "made from the same item", cross_lingual: "the same in another language", embedding: "the same meaning", case: "the same case", group: "a group with a leaking item" };
+    lineage: "made from the same item", cross_lingual: "the same item in another language", embedding: "the same meaning", case: "the same case", group: "in a group with a leaking item" };
   const language = document.getElementById("browser")?.dataset.language;
 
   function element(name, text, attributes) {
@@ -14,12 +14,12 @@ const posologieItem = (function () {
     return made;
   }
 
-  // A text of an item: its direction is that of its own first letter, its language that of its source.
+  // A text from an item. Its first letter sets the direction, and its source the language.
   function own(name, text, item, index, attributes) {
     return element(name, text, { dir: "auto", lang: (item && index.languages?.[item.source]) || language, ...attributes });
   }
 
-  // The same with a word of the page before it, which has no part in the direction.
+  // Put a word of the page before an item's text; it does not influence the text's direction.
   function after(word, made) {
     made.prepend(element("bdi", word), " ");
     return made;
@@ -29,7 +29,7 @@ const posologieItem = (function () {
   // Displayed labels as options of the item's own order.
   const back = (labels, order) => (labels === null ? null : labels.map((label) => order[label]).sort((a, b) => a - b));
 
-  // A table in a box of its own that scrolls sideways; its caption stands above the box, so that no part of it is cut.
+  // A table in a box that scrolls sideways. The caption stands above the box, so that it is never cut off.
   function table(headings, rows, caption, said = caption) {
     const made = element("table");
     const head = made.createTHead().insertRow();
@@ -60,7 +60,7 @@ const posologieItem = (function () {
     return list;
   }
 
-  // What is said of an item as a whole: how far the models agree, and whether an answer depends on the order.
+  // Summarise an item: how far the models agree, and whether an answer depends on the option order.
   function inShort(item, index, row) {
     const said = [];
     const of = index.models.length;
@@ -68,11 +68,11 @@ const posologieItem = (function () {
       const right = [...index.right[row]].filter((digit) => digit === "1").length;
       said.push(right + " of " + of + (of === 1 ? " model is right" : " models are right"));
       const flips = Math.round(index.flips[row] * of / 100);
-      if (item.orders.length > 1) said.push(flips ? "the answers of " + flips + " depend on the order of the options" : "no answer depends on the order of the options");
+      if (item.orders.length > 1) said.push(flips ? flips + (flips === 1 ? " changes its answer" : " change their answers") + " with the order of the options" : "no answer depends on the order of the options");
     }
-    if (item.differs) said.push("a judge decides otherwise than people");
+    if (item.differs) said.push("a judge disagrees with the human raters");
     const held = item.near.filter((one) => Object.keys(one.mixes).length).length;
-    if (held) said.push("training mixes hold " + (held === 1 ? "an item" : held + " items") + " near it");
+    if (held) said.push("training mixes contain " + (held === 1 ? "a matching item" : held + " matching items"));
     const text = said.join("; ");
     return text ? [element("p", text[0].toUpperCase() + text.slice(1) + ".", { class: "short-of-it" })] : [];
   }
@@ -86,8 +86,8 @@ const posologieItem = (function () {
     return [...parts, ...prompts(item, index), ...near(item, index)];
   }
 
-  // Answers are letters of the item's own order, whatever the order in which the options were displayed; a bar shows the
-  // probability that the model gave an option in the item's own order, at the first step of its answer.
+  // Answers are letters of the item's own order, whatever order the options were displayed in. A bar shows the probability
+  // that the model gave an option at the first token of its answer, in the item's own order.
   function choices(item, index) {
     const gold = letters(item.gold);
     const heading = (variant, order) => variant + (variant === "original" ? "" : " (" + order.map((option) => LABELS[option]).join("") + ")");
@@ -98,7 +98,7 @@ const posologieItem = (function () {
       cell.append(element("span", chosen + (chosen === gold ? " ✓" : " ✗"), { class: chosen === gold ? "better" : "worse" }));
       const read = letters(back(greedy, order));
       const note = element("small");
-      if (greedy === null) note.append("wrote ", element("q", short(text), { lang: language }), ": no option");
+      if (greedy === null) note.append("wrote ", element("q", short(text), { lang: language }), " (no option recognised)");
       else if (read !== chosen) note.append("wrote " + read);
       if (note.firstChild) cell.append(" ", note);
       return cell;
@@ -117,26 +117,26 @@ const posologieItem = (function () {
       ...options.map((option) => probable(answers[0], option)), ...answers.slice(1).map((one, number) => answer(one, number + 1))]);
     const [first, ...others] = item.orders.map(([variant, order]) => heading(variant, order));
     const heads = options.map((option) => element("th", LABELS[option] + (item.gold.includes(option) ? " ✓" : ""), { scope: "col" }));
-    return table(["model", first, ...heads, ...others], rows, "Answers under constraint" + (hasShares ? ", and the probability of each option in the item’s own order" : "") +
-      ", as letters of the order above; right: " + gold);
+    return table(["model", first, ...heads, ...others], rows, "Constrained answers, as letters of the options above" +
+      (hasShares ? ", and the probability of each option in the item’s own order" : "") + "; right: " + gold);
   }
 
-  const short = (text) => { // the beginning of what was written, with line breaks to be seen
+  const short = (text) => { // The beginning of a text, with visible line breaks.
     const signs = [...text.replace(/\s*\n\s*/g, " ⏎ ")];
     return signs.length > 40 ? signs.slice(0, 40).join("") + "…" : signs.join("");
   };
 
-  // The probabilities that a model gave the labels of an order, by letters of the item's own order.
+  // The probability that a model gave each label, by letters of the item's own order.
   const probabilities = (shares, order) => (shares ? order.map((option, position) => LABELS[option] + " " + shares[position] + " %").sort().join(", ") : "–");
 
-  // What each model wrote when nothing held it to the labels, and how probable it found each label at the first step.
+  // What each model wrote without constraints, and its label probabilities at the first token.
   function wrote(item, index) {
     const rows = item.said.flatMap((answers, model) => answers.map(([text, , , shares], number) => {
       const [variant, order] = item.orders[number];
       return [index.models[model], variant, own("td", text.trim() ? text : short(text) || "(nothing)", item, index, { class: "said" }), probabilities(shares, order)];
     }));
-    const caption = "What each model wrote, and the labels’ probabilities at the first step, under every order";
-    return folded(caption, table(["model", "options", "text", "probabilities"], rows, caption, ""));
+    const caption = "What each model wrote without constraints, and its label probabilities at the first token, in every option order";
+    return folded(caption, table(["model", "option order", "text", "probabilities"], rows, caption, ""));
   }
 
   // Open answers: judges and people side by side, then the text metrics.
@@ -157,7 +157,7 @@ const posologieItem = (function () {
       return [index.models[model], own("td", answers[0][0], item, index, { class: "said" }), ...[...judges, ...people].map(verdict),
         ...metrics.map((metric) => (scores[metric] ?? "–").toString())];
     });
-    const caption = "What each model answered" + (judges.length && people.length ? ", with the judge and people side by side" : "");
+    const caption = "What each model answered" + (judges.length && people.length ? ", with judges and human raters side by side" : "");
     return table(["model", "answer", ...judges, ...(people.length ? ["people, mean rating"] : []), ...metrics], rows, caption);
   }
 
@@ -180,9 +180,9 @@ const posologieItem = (function () {
       const fill = () => {
         const { turns, now, shortened } = turnsOf(item, index, form, Number(choose.value || 0));
         text.replaceChildren(...turns.flatMap(([role, content]) => [...(role ? [element("p", role, { class: "small role" })] : []),
-          own("pre", content, item, index, { tabindex: "0", "aria-label": role ? "Turn of the " + role : "Prompt" })]));
-        if (shortened) text.append(element("p", "The context was shortened so that the prompt fits the model’s positions.", { class: "small" }));
-        if (now) text.append(element("p", "Written again, the prompt has " + now + " tokens; another number was recorded when it was sent.", { class: "small" }));
+          own("pre", content, item, index, { tabindex: "0", "aria-label": role ? "Prompt, " + role + " turn" : "Prompt" })]));
+        if (shortened) text.append(element("p", "The context was truncated so that the prompt fits the model’s context window.", { class: "small" }));
+        if (now) text.append(element("p", "Rendered again, the prompt has " + now + " tokens; a different number was recorded when it was sent.", { class: "small" }));
       };
       choose.addEventListener("input", (event) => { event.stopPropagation(); fill(); });
       const made = folded("The prompt as sent to " + names, ...(item.orders.length > 1 ? [choose] : []), text);
@@ -193,23 +193,23 @@ const posologieItem = (function () {
 
   function near(item, index) {
     if (!index.audited) return [];
-    if (!item.near.length) return [element("p", "Neither screening nor the audits of the mixes found a training item near this one.", { class: "small" })];
+    if (!item.near.length) return [element("p", "Neither screening nor the audits of the mixes found a training item that matches this one.", { class: "small" })];
     const list = element("ul", undefined, { class: "near" });
     for (const one of item.near) {
       const mixes = Object.entries(one.mixes).map(([mix, seeds]) => mix + (index.seeds > 1 ? " (seed " + seeds.join(", ") + ")" : ""));
       const facts = [KINDS[one.kind] ?? one.kind, ...(one.similarity === null ? [] : ["similarity " + one.similarity.toFixed(2)]),
-        ...(one.same_answer === null ? [] : [one.same_answer ? "the same answer" : "another answer"])];
+        ...(one.same_answer === null ? [] : [one.same_answer ? "the same answer" : "a different answer"])];
       const entry = element("li");
-      entry.append(element("strong", mixes.length ? "Trained on by " + mixes.join(", ") : "Left out of every mix by screening"),
+      entry.append(element("strong", mixes.length ? (mixes.length === 1 ? "In training mix " : "In training mixes ") + mixes.join(", ") : "Left out of every mix by screening"),
         element("p", facts.join(" · ") + " · source " + one.source + " (" + one.split + ") · id " + one.id, { class: "small" }),
         own("p", one.text.question, one, index, { class: "said" }));
       if (one.text.context) entry.append(folded("Context", own("p", one.text.context, one, index, { class: "context" })));
       entry.append(one.text.options.length ? optionList(one.text, one, index) : after("Reference:", own("p", one.text.answer, one, index, { class: "said" })));
       list.append(entry);
     }
-    if (item.nearMore) list.append(element("li", "and " + item.nearMore + " more, which are not shown", { class: "small" }));
+    if (item.nearMore) list.append(element("li", "and " + item.nearMore + " more that are not shown", { class: "small" }));
     const held = item.near.filter((one) => Object.keys(one.mixes).length).length;
-    return [folded("Training items near it: " + (item.near.length + item.nearMore) + (held ? "" : ", none of them in a mix"), list)];
+    return [folded("Matching training items: " + (item.near.length + item.nearMore) + (held ? "" : ", none of them in a mix"), list)];
   }
 
   return { LABELS, back, draw, element, letters, own, probabilities, turnsOf };

@@ -1,10 +1,10 @@
 "use strict";
-// The selected items as files and as a citation. A file is made in the page; nothing is sent anywhere.
+// Save the selected items as files or cite them. Files are made in the page; nothing is sent anywhere.
 function posologieSelection(place, indexOf, selectedItems) {
   const { LABELS, back, letters, probabilities, turnsOf } = posologieItem;
   const state = place.querySelector(".chosen");
 
-  // Which study, which state of its items, and which of them: what a citation must name so that it can be checked.
+  // A citation names the study, the version of its items and the ids, so that a reader can check it.
   function citation(rows) {
     const index = indexOf();
     const ids = [...new Set(rows.map(([row]) => index.ids[row]))];
@@ -40,7 +40,7 @@ function posologieSelection(place, indexOf, selectedItems) {
     }, null, 1) + "\n";
   }
 
-  // One line for each item, model and order; what a spreadsheet would compute is made text (see posologie.asCsv).
+  // One line for each item, model and order. Cells that a spreadsheet would compute become text (see posologie.asCsv).
   function asCsv(rows) {
     const index = indexOf();
     const metrics = [...new Set(rows.flatMap(([, item]) => (item.scores ?? []).flatMap((scores) => Object.keys(scores ?? {}))))].sort();
@@ -53,7 +53,7 @@ function posologieSelection(place, indexOf, selectedItems) {
       item.options.length ? probabilities(item.said.flat()[number][3], item.orders[number % item.orders.length][1]) : "",
       ...metrics.map((metric) => (one.scores?.[metric] ?? "").toString()),
     ]));
-    return "\ufeff" + posologie.asCsv([heads, ...lines]); // the mark tells a spreadsheet that the text is UTF-8
+    return "\ufeff" + posologie.asCsv([heads, ...lines]); // the byte order mark tells a spreadsheet that the text is UTF-8
   }
 
   function save(text, name, type) {
@@ -75,12 +75,12 @@ function posologieSelection(place, indexOf, selectedItems) {
     button.addEventListener("click", async () => {
       const said = state.textContent;
       button.disabled = true;
-      state.textContent = "Reading the items …";
+      state.textContent = "Loading the items …";
       try {
         act(await selectedItems(), button);
         state.textContent = said;
       } catch (error) {
-        state.textContent = "Missing: " + error.message + ". Keep the folder “items” beside this page.";
+        state.textContent = "Could not load " + error.message + ". Keep the folder “items” next to this page.";
       }
       button.disabled = false;
     });

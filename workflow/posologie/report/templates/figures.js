@@ -1,6 +1,6 @@
 "use strict";
-// The drawings are whole without this script, and their marks have titles. It shows a value beside the pointer, dims the
-// mixes that lack a component, and picks the rows whose values lie in a range.
+// The figures are complete without this script, and their marks have titles. It shows a value beside the pointer, dims the
+// mixes that lack a component, and highlights the rows whose values lie in a range.
 (function () {
   const main = document.getElementById("content");
   const components = JSON.parse(main?.dataset.components ?? "[]");
@@ -24,17 +24,17 @@
       this.svg = figure.querySelector("svg");
       this.marks = [...this.svg.querySelectorAll(".mark")];
       this.component = "";
-      this.rows = null; // the rows that lie in the range; null without one
+      this.rows = null; // rows in the selected range; null if there is no range
       for (const mark of this.marks) {
         const title = mark.querySelector(":scope > title");
         mark.said = title.textContent;
-        title.remove(); // the browser's own tip would cover ours
+        title.remove(); // the browser's own tooltip would cover ours
         const path = mark.querySelector(":scope > path");
         if (path && getComputedStyle(path).fill === "none") {
           const hit = path.cloneNode(false);
           hit.removeAttribute("style");
           hit.setAttribute("class", "hit");
-          mark.append(hit); // a line of one pixel is hard to meet
+          mark.append(hit); // a line one pixel wide is hard to hit
         }
       }
       this.announced = this.marks.filter((mark, place, all) => mark.dataset.value !== undefined || !all.some((other) => other !== mark && other.said === mark.said && other.dataset.value !== undefined));
@@ -88,7 +88,7 @@
         const mark = this.at(event);
         if (mark) this.show(mark, event.clientX, event.clientY);
       });
-      this.box.setAttribute("aria-label", this.box.getAttribute("aria-label") + ". The left and right arrow keys go through its values.");
+      this.box.setAttribute("aria-label", this.box.getAttribute("aria-label") + ". Use the left and right arrow keys to step through its values.");
       this.box.addEventListener("keydown", (event) => {
         if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
           event.preventDefault();
@@ -109,7 +109,7 @@
       }
     }
 
-    // One filter holds for all figures, so that they can be read together.
+    // One filter applies to all figures, so that they can be read together.
     filterable(bar) {
       const held = new Set(this.marks.flatMap((mark) => mark.dataset.parts?.split(" ") ?? []));
       const known = components.filter(([name]) => held.has(name));
@@ -135,7 +135,7 @@
       });
     }
 
-    // What is filtered is said where the controls are closed.
+    // The closed controls name the active filters.
     name() {
       const title = components.find(([name]) => name === this.component)?.[1];
       const said = [title && "mixes with " + title, this.rows !== null && "a range"].filter(Boolean);
@@ -220,7 +220,7 @@
 
     range(panel, low, high, drawn = false) {
       if (!drawn) { this.rect?.remove(); this.rect = undefined; }
-      if (low === -Infinity && high === Infinity) { this.release(); return; } // a number may be half written
+      if (low === -Infinity && high === Infinity) { this.release(); return; } // a number may be half typed
       const valued = [...panel.querySelectorAll(".mark[data-value]")];
       const inside = valued.filter((mark) => Number(mark.dataset.value) >= low && Number(mark.dataset.value) <= high);
       const all = new Set(valued.map((mark) => mark.dataset.row));

@@ -1,5 +1,5 @@
 "use strict";
-// The page is whole without this script: it adds the theme button, and sorting, filtering and copying to the tables.
+// The page is complete without this script, which adds the theme button, and sorting, filtering and copying of tables.
 (function () {
   const root = document.documentElement;
   const themes = ["system", "light", "dark"];
@@ -10,16 +10,16 @@
     theme.append(name);
   }
   let chosen = "system";
-  try { chosen = localStorage.getItem("posologie-theme") || "system"; } catch { /* a file page may have no storage */ }
+  try { chosen = localStorage.getItem("posologie-theme") || "system"; } catch { /* a page opened from a file may have no storage */ }
   theme.hidden = false;
   show(chosen);
   theme.addEventListener("click", () => {
     chosen = themes[(themes.indexOf(chosen) + 1) % themes.length];
     show(chosen);
-    try { localStorage.setItem("posologie-theme", chosen); } catch { /* the choice lasts as long as the page */ }
+    try { localStorage.setItem("posologie-theme", chosen); } catch { /* the choice then lasts as long as the page is open */ }
   });
 
-  // What a wide screen shows is open there, and closed on a phone; on paper everything is open.
+  // These details are open on a wide screen and closed on a phone. In print everything is open.
   const wide = window.matchMedia("(min-width: 62.01rem)");
   const folded = [...document.querySelectorAll("details.wide, details.unfold")];
   function unfold() { for (const one of folded) { one.open = wide.matches; one.classList.toggle("forced", wide.matches); } }
@@ -29,10 +29,10 @@
   window.addEventListener("beforeprint", () => { opened = [...document.querySelectorAll("details:not([open])")]; opened.forEach((one) => { one.open = true; }); });
   window.addEventListener("afterprint", () => { opened.forEach((one) => { one.open = false; }); });
 
-  // An address that names a table, or something in one, opens it.
+  // Open the table that the address names, or that contains what it names.
   function reveal() {
     let target = null;
-    try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { /* no address of a table */ }
+    try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { /* the address is not that of a table */ }
     const closed = target?.closest("details.table");
     if (closed && !closed.open) { closed.open = true; target.scrollIntoView(); }
   }
@@ -96,7 +96,7 @@
   }
 
   function asCsv(rows) {
-    // As in posologie.records.files: no spreadsheet shall compute what is text.
+    // As in posologie.records.files: a spreadsheet must not evaluate text as a formula.
     const formula = /^'*[=+\-@\t\r\n＝＋－＠]/, number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
     const plain = (text) => (formula.test(text) && !number.test(text) ? "'" + text : text);
     const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
@@ -111,7 +111,7 @@
       "\\end{tabular}", ""].join("\n");
   }
 
-  // A file page may have no clipboard: then the text is shown, selected, to be copied by hand.
+  // A page opened from a file may have no clipboard. Then a dialog shows the selected text, to be copied by hand.
   async function copy(text, button) {
     const label = button.textContent;
     try {
@@ -124,15 +124,15 @@
       const done = document.execCommand("copy");
       area.remove();
       button.focus();
-      if (!done) { window.prompt("Copy the table:", text); return; }
+      if (!done) { window.prompt("Copy this text:", text); return; }
     }
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = label; }, 1500);
   }
 
-  window.posologie = { asCsv, copy }; // the item browser saves and copies in the same way
+  window.posologie = { asCsv, copy }; // the item browser uses them too
 
-  // A page that was sent alone has no files beside it: what would lead to them becomes text.
+  // A page that was sent alone has no files beside it. Replace the links to them by text.
   const drawing = document.querySelector("figcaption a[href^='../']");
   if (drawing) {
     const probe = new Image();
@@ -140,18 +140,18 @@
       for (const link of document.querySelectorAll("a[href^='../']")) {
         const text = document.createElement("span");
         text.textContent = link.textContent;
-        text.title = link.getAttribute("href").slice(3) + " in the folder of the study";
+        text.title = link.getAttribute("href").slice(3) + " in the study’s folder";
         link.replaceWith(text);
       }
     });
     probe.src = drawing.href;
   }
 
-  // A box whose contents go on to the right says so.
+  // Say so if the contents of a box continue to the right.
   for (const box of document.querySelectorAll(".scroll, .drawing")) {
     const sign = document.createElement("p");
     sign.className = "small more";
-    sign.textContent = "More to the right: scroll sideways →";
+    sign.textContent = "Scroll right for more →";
     sign.hidden = true;
     box.after(sign);
     const look = () => { sign.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 2; box.classList.toggle("cut", !sign.hidden); };
