@@ -78,7 +78,7 @@ def make_study(
     mixes: Mapping[str, Mapping[str, float]] = MIXES,
     tested: Mapping[str, str] = {"translated": "translated", "native": "native"},
     components: Mapping[str, Component] = {},
-    given: Sequence[Item] = (),
+    questions: Sequence[Item] = (),
     language: str = "fr",
 ) -> SimulatedStudy:
     """Make items, predictions, run records, scores and tables below `root`.
@@ -89,11 +89,11 @@ def make_study(
         mixes: share of each component in each mix.
         tested: component of each tested source.
         components: those that the study declares.
-        given: choice questions that are asked, and stand for the mixes too, in place of made ones.
+        questions: choice questions that are asked, and stand for the mixes too, in place of made ones.
         language: of the items.
     """
     sources = list(tested)
-    items = list(given) or [
+    items = list(questions) or [
         _item(number, source, "mcqu" if number % 3 else "mcq", tested[source])
         for number in range(choices)
         for source in [sources[number % len(sources)]]
@@ -121,7 +121,7 @@ def make_study(
         for mix in mixes
         for seed in seeds
     ]
-    stock = list(given) or [_item(number, "native", "mcqu") for number in range(24)]
+    stock = list(questions) or [_item(number, "native", "mcqu") for number in range(24)]
     for path in (layout.shard("native", "train"), layout.screened("native", "train")):
         write_parquet(root / path, items_to_table(stock))
     _seal("sources.columns", [], [root / layout.shard("native", "train")])

@@ -185,7 +185,7 @@ def agreement(turns):
             kind["prompt tokens"] += theirs.prompt_tokens == ours.prompt_tokens
             if theirs.label_probabilities and ours.label_probabilities:
                 pairs = zip(theirs.label_probabilities, ours.label_probabilities, strict=True)
-                name, largest = "largest difference of a probability", max(abs(one - other) for one, other in pairs)
+                name, largest = "largest difference of a probability", max(abs(left - right) for left, right in pairs)
                 kind[name] = max(kind.get(name, 0.0), largest)
     return counts
 
@@ -194,8 +194,8 @@ def speed(turns):
     """Return the seconds of each side, their ratio, and how busy the machine was with anything else."""
     times = {side: [turn[side][1] for turn in turns] for side in ("engine", "own")}
     result = {
-        "seconds of each round": {side: [round(one, 2) for one in found] for side, found in times.items()},
-        "median seconds": {side: round(statistics.median(found), 2) for side, found in times.items()},
+        "seconds of each round": {side: [round(elapsed, 2) for elapsed in seconds] for side, seconds in times.items()},
+        "median seconds": {side: round(statistics.median(seconds), 2) for side, seconds in times.items()},
         "engine's time as a multiple of ours": {
             name: round(value, 3) for name, value in ratio(times["engine"], times["own"]).items()
         },

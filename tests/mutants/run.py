@@ -160,15 +160,15 @@ def main() -> int:
     arguments.add_argument("modules", nargs="*", metavar="MODULE", help="such as prompting.py; all if left out")
     arguments.add_argument("--again", action="store_true", help="try only what survived before, with the tests of now")
     arguments.add_argument("--work", type=Path, default=REPOSITORY / "work/mutants", help="folder of the copies")
-    given = arguments.parse_args()
-    if unknown := set(given.modules) - set(modules):
+    options = arguments.parse_args()
+    if unknown := set(options.modules) - set(modules):
         arguments.error(f"{', '.join(sorted(unknown))}: not in {HERE / 'modules.toml'}")
     install()
     listed = yaml.safe_load((HERE / "survivors.yaml").read_text(encoding="utf-8")) or {}
     wrong = 0
-    for module in given.modules or modules:
-        folder = given.work / module.replace("/", "-")
-        codes, generated = mutate(module, modules[module], folder, given.again)
+    for module in options.modules or modules:
+        folder = options.work / module.replace("/", "-")
+        codes, generated = mutate(module, modules[module], folder, options.again)
         known = [entry["change"] for entry in listed.get(module, [])]
         counts: Counter[str] = Counter()
         for name, code in codes.items():

@@ -36,9 +36,9 @@ VARIABLES = ("PYENV_VERSION", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 """Variables of the calling environment that would lead a program of another environment astray."""
 
 
-def clean_environment(**added: str) -> dict[str, str]:
-    """Return the environment without `VARIABLES`, plus those given."""
-    return {name: value for name, value in os.environ.items() if name not in VARIABLES} | added
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return the environment without `VARIABLES`, plus these variables."""
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES} | variables
 
 
 def interpreter(version: str) -> str | None:

@@ -149,11 +149,11 @@ class Cluster:
 
     def status(self) -> dict[str, str]:
         """Return each daemon's state (`up` or `down`), and each node's as SLURM sees it."""
-        found = {name: "up" if self.alive(name) else "down" for name in ("munged", "slurmctld")}
+        daemons = {name: "up" if self.alive(name) else "down" for name in ("munged", "slurmctld")}
         states = dict.fromkeys((*CPU_NODES, *GPU_NODES), "unknown")
-        if found["slurmctld"] == "up":
+        if daemons["slurmctld"] == "up":
             states |= dict(line.split() for line in self.ask("sinfo", "-h", "-N", "-o", "%N %t").splitlines())
-        return found | {
+        return daemons | {
             node: f"{'up' if self.alive(node) else 'down'}, {state}" for node, state in sorted(states.items())
         }
 
@@ -254,17 +254,17 @@ class Cluster:
     def _devices(self) -> list[str]:
         """Return character devices that stand for GPUs; without one, CUDA_VISIBLE_DEVICES stays unset."""
         spare = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
-        found = []
+        devices = []
         for number in range(GPUS):
             device = self.root / f"devices/nvidia{number}"
             if not device.is_char_device():
                 try:
                     os.mknod(device, 0o600 | 0o020000, os.makedev(1, 3))  # the numbers of /dev/null: harmless
                 except OSError:
-                    found.append(spare[number])
+                    devices.append(spare[number])
                     continue
-            found.append(str(device))
-        return found
+            devices.append(str(device))
+        return devices
 
     def _slurm_conf(self) -> str:
         host = os.uname().nodename.split(".")[0]

@@ -26,6 +26,6 @@ def slurm(cluster: Cluster, tmp_path: Path) -> Iterator[Slurm]:
     """A copy of the project."""
     root = tmp_path / "project"
     Project.copy_to(root)
-    one = Slurm(cluster, root)
-    yield one
-    one.clean_up()
+    project = Slurm(cluster, root)
+    yield project
+    project.clean_up()

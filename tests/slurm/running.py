@@ -99,16 +99,16 @@ class Slurm:
     def _seen(self, fits: Callable[[dict[str, str]], bool], seconds: float, what: str) -> dict[str, str]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if found := [job for job in self.jobs() if fits(job)]:
-                return found[0]
+            if matching := [job for job in self.jobs() if fits(job)]:
+                return matching[0]
             time.sleep(0.3)
         raise AssertionError(f"no job {what} within {seconds} s; there are {self.jobs(ended=True)}")
 
     def clean_up(self) -> None:
         """End what the test has left."""
-        for one in self.started:
-            if one.process.poll() is None:
-                one.kill()
+        for run in self.started:
+            if run.process.poll() is None:
+                run.kill()
         if left := [job["id"] for job in self.jobs()]:
             self.cluster.ask("scancel", *left)
 

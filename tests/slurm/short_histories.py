@@ -219,8 +219,8 @@ def differences(calm: Path, root: Path) -> list[str]:
     return wrong
 
 
-def _unequal(one: Any, other: Any) -> list[str]:
-    return [path for path in sorted({*one, *other}) if one.get(path) != other.get(path)]
+def _unequal(values: Any, others: Any) -> list[str]:
+    return [path for path in sorted({*values, *others}) if values.get(path) != others.get(path)]
 
 
 def unsettled(root: Path, kind: Kind) -> list[str]:
@@ -233,36 +233,37 @@ def unsettled(root: Path, kind: Kind) -> list[str]:
     return (done.stdout.splitlines()[:3] if done.returncode else []) + left
 
 
-def histories(cluster: Cluster, given: argparse.Namespace) -> int:
+def histories(cluster: Cluster, options: argparse.Namespace) -> int:
     """Make the histories that the log does not hold yet; the exit code is 1 if one of all is wrong."""
-    lines = given.log.read_text(encoding="utf-8").splitlines() if given.log.exists() else []
+    lines = options.log.read_text(encoding="utf-8").splitlines() if options.log.exists() else []
     made = {
         line["history"]: line
         for line in map(json.loads, lines)
-        if line.get("seed") == given.seed and line.get("kind") == given.kind
+        if line.get("seed") == options.seed and line.get("kind") == options.kind
     }
-    given.work.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + 60 * given.minutes
-    calm = calm_studies(given.work, KINDS[given.kind])
-    with given.log.open("a", encoding="utf-8") as log:
-        for number in range(1, given.histories + 1):
+    options.work.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + 60 * options.minutes
+    calm = calm_studies(options.work, KINDS[options.kind])
+    with options.log.open("a", encoding="utf-8") as log:
+        for number in range(1, options.histories + 1):
             if number not in made and time.monotonic() < deadline:
-                made[number] = one_history(cluster, given, calm, number)
+                made[number] = one_history(cluster, options, calm, number)
                 log.write(json.dumps(made[number]) + "\n")
                 log.flush()
                 print(json.dumps(made[number]), flush=True)
     kinds = Counter(what.split(" (")[0] for line in made.values() for what in line["disturbances"])
     wrong = [number for number, line in sorted(made.items()) if line["wrong"]]
     minutes = sum(line["seconds"] for line in made.values()) / 60
-    print(f"seed {given.seed}: {len(made)} histories, {kinds.total()} disturbances, {minutes:.0f} min; wrong: {wrong}")
+    counts = f"{len(made)} histories, {kinds.total()} disturbances"
+    print(f"seed {options.seed}: {counts}, {minutes:.0f} min; wrong: {wrong}")
     print("; ".join(f"{count} × {what}" for what, count in kinds.most_common()))
-    return 1 if wrong or len(made) < given.histories else 0
+    return 1 if wrong or len(made) < options.histories else 0
 
 
-def one_history(cluster: Cluster, given: argparse.Namespace, calm: dict[str, Path], number: int) -> dict[str, Any]:
+def one_history(cluster: Cluster, options: argparse.Namespace, calm: dict[str, Path], number: int) -> dict[str, Any]:
     """Make one history and return what is written into the log."""
-    began, chance = time.monotonic(), random.Random(f"{given.seed}-{number}")
-    root, kind = given.work / f"history-{number}", KINDS[given.kind]
+    began, chance = time.monotonic(), random.Random(f"{options.seed}-{number}")
+    root, kind = options.work / f"history-{number}", KINDS[options.kind]
     shutil.rmtree(root, ignore_errors=True)
     configuration = chance.choice(list(kind.configurations))
     fresh = chance.random() < 1 / 8
@@ -272,9 +273,9 @@ def one_history(cluster: Cluster, given: argparse.Namespace, calm: dict[str, Pat
     else:
         Project(calm[configuration]).clone(root)
     slurm = Slurm(cluster, root)
-    history = History(slurm, chance, kind, configuration, given.pause)
+    history = History(slurm, chance, kind, configuration, options.pause)
     try:
-        history.run(given.disturbances, artifact_files(calm["first"]))
+        history.run(options.disturbances, artifact_files(calm["first"]))
     except (AssertionError, RuntimeError, subprocess.TimeoutExpired) as error:
         history.wrong.append(str(error)[-500:])
     finally:
@@ -283,8 +284,8 @@ def one_history(cluster: Cluster, given: argparse.Namespace, calm: dict[str, Pat
     if not wrong:
         shutil.rmtree(root)
     return {
-        "seed": given.seed,
-        "kind": given.kind,
+        "seed": options.seed,
+        "kind": options.kind,
         "history": number,
         "begins": "with nothing" if fresh else f"finished ({configuration})",
         "ends": history.configuration,

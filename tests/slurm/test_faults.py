@@ -107,8 +107,8 @@ def faults(cluster, tmp_path_factory):
     run = slurm.start("--keep-going")
     happened: dict[str, str] = {}
     helpers = [
-        threading.Thread(target=one, args=(slurm, happened))
-        for one in (_cancel, _lose_node, _preempt, _requeue, _show_late)
+        threading.Thread(target=disturbance, args=(slurm, happened))
+        for disturbance in (_cancel, _lose_node, _preempt, _requeue, _show_late)
     ]
     try:
         for helper in helpers:

@@ -89,7 +89,7 @@ def test_a_training_cut_at_its_time_limit_goes_on_from_its_checkpoint(untrained,
     job, pid = stopped_at_work(untrained)
     untrained.cluster.ask("scontrol", "update", f"jobid={job['id']}", "EndTime=now+1")
     until(
-        lambda: job["id"] not in {one["id"] for one in untrained.jobs() if one["state"] == "RUNNING"}, 120, "the limit"
+        lambda: job["id"] not in {row["id"] for row in untrained.jobs() if row["state"] == "RUNNING"}, 120, "the limit"
     )
     with contextlib.suppress(ProcessLookupError):  # SLURM wakes what it ends: it may have saved and gone by now
         os.kill(pid, signal.SIGCONT)  # it receives the request to end now, with KillWait seconds to save

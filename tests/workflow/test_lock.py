@@ -57,7 +57,11 @@ def test_what_the_lock_leaves_out_is_explained_and_stays_out(repository):
     for name in locked:
         with suppress(PackageNotFoundError):  # a package of another platform
             asked = [Requirement(line) for line in requires(name) or ()]
-            left_out |= {(name, plain(one.name)) for one in asked if applies(one, "") and plain(one.name) not in locked}
+            left_out |= {
+                (name, plain(requirement.name))
+                for requirement in asked
+                if applies(requirement, "") and plain(requirement.name) not in locked
+            }
     left_out = {(name, asked) for name, asked in left_out if not asked.startswith(("nvidia-", "cuda-", "triton"))}
     models = (repository / "envs/models.in").read_text(encoding="utf-8").splitlines()
     others = {(name, asked) for name, asked in left_out if name not in models}

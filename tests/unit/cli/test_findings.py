@@ -117,8 +117,8 @@ def test_the_findings_are_ten_lines_at_most_and_end_with_the_report(study, posol
 def test_the_results_of_a_study_may_lie_elsewhere(study, asked, posologie):
     tables((0.6, 0.4, 0.0))
     Path("results").rename("kept results")
-    code, found = asked("findings", "--configfile", "study.yaml", "--results", "kept results/demo")
-    assert (code, found["report"]) == (0, "kept results/demo/report/index.html")
+    code, answer = asked("findings", "--configfile", "study.yaml", "--results", "kept results/demo")
+    assert (code, answer["report"]) == (0, "kept results/demo/report/index.html")
     code, _, err = posologie("findings", "--configfile", "study.yaml", "--results", "results/demo")
     assert (code, err) == (2, "error: --results results/demo: no such folder\n")
 

@@ -34,10 +34,10 @@ def study(tmp_path, monkeypatch):
                     "item": f"i{place}", "benchmark": "b", "variant": variant, "source": "s", "provenance": "native",
                     "task": "mcqu", "group": f"g{place // 2}", "option_order": [0, 1, 2, 3], "gold": [place % 4],
                     "greedy_text": "A", "greedy_outcome": "labels", "greedy_labels": [0],
-                    "label_probabilities": (one / one.sum()).tolist(), "prompt_tokens": 1, "generated_tokens": 1,
-                    "finish": "stop",
+                    "label_probabilities": (weights / weights.sum()).tolist(), "prompt_tokens": 1,
+                    "generated_tokens": 1, "finish": "stop",
                 }
-                for place, one in enumerate(mean)
+                for place, weights in enumerate(mean)
                 for variant in ("original", "permuted-1")
             ]  # fmt: skip
             target = tmp_path / f"results/blends/predictions/tiny/{mix}/seed-42/mcqa.parquet"

@@ -109,7 +109,7 @@ def test_it_says_where_the_modules_of_then_are_not_known(scored):
 
 def test_the_command_prints_each_reason_once(scored, monkeypatch, capsys):
     study = type("Study", (), {"study": "s", "roots": type("Roots", (), {"work": "work"})})
-    monkeypatch.setattr(why, "study_of", lambda given: study)
+    monkeypatch.setattr(why, "study_of", lambda arguments: study)
     monkeypatch.setattr(why, "jobs", lambda arguments: list(jobs_in(PRINTED)))
     options = type("Given", (), {"file": scored.parent / "x", "config": [], "configfile": "s.yaml", "json": False})
     options.file = scored.parents[1] / TABLE

@@ -4,13 +4,14 @@ import copy
 from fractions import Fraction
 
 import pytest
+from mixes_made import made_items
 
 from posologie.config import job_specs, plan, table_specs
 from posologie.config.load import study_from
 from posologie.config.tables import tables
 from posologie.records.components import PALETTE
 from posologie.records.files import write_parquet
-from posologie.records.items import Item, items_to_table, stable_id
+from posologie.records.items import items_to_table
 from posologie.running.errors import InputError
 
 STUDY = {
@@ -95,29 +96,12 @@ def test_titles_colours_and_prices_change_no_spec_of_data_or_training():
 
 
 def test_items_held_are_known_where_all_sources_of_a_component_are_read(tmp_path):
-    item = Item(
-        "",
-        "books",
-        "textbook",
-        split="train",
-        task="mcqu",
-        question="Q?",
-        context="",
-        options=("a", "b"),
-        gold=(0,),
-        answer="",
-        group="g",
-    )
     for source, count in (("books", 3), ("old-exams", 2)):
-        rows = [Item(stable_id(source, str(number)), source, *_rest(item)) for number in range(count)]
-        write_parquet(tmp_path / "shards" / source / "train.parquet", items_to_table(rows))
+        table = items_to_table(made_items(source, "textbook", count))
+        write_parquet(tmp_path / "shards" / source / "train.parquet", table)
     held = plan.held_items(study(), tmp_path)
     assert held == {"textbook": 3, "exam": None, "translated": None, "synthetic-a": None, "synthetic-b": None}
     assert plan.held_items(study(), tmp_path, ("oeq",))["textbook"] == 0
-
-
-def _rest(item):
-    return [getattr(item, name) for name in Item.__slots__ if name not in ("id", "source", "meta")]
 
 
 def test_mixes_from_which_a_linear_surface_can_be_read_have_an_attribution():

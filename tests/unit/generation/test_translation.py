@@ -59,7 +59,7 @@ def french(text):
     return text.replace("Case", "Cas")
 
 
-def given(body):
+def prompted_item(body):
     """Return the item in a request's prompt."""
     text = body["messages"][1]["content"]
     return json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
@@ -79,7 +79,7 @@ def entries(*texts):
 
 
 async def faithful(body, before):
-    return Answer(completion(json.dumps(translated(given(body)))))
+    return Answer(completion(json.dumps(translated(prompted_item(body)))))
 
 
 def spec(server, **translator):
@@ -121,7 +121,7 @@ def test_an_item_is_translated_as_a_whole_and_its_gold_stays(tmp_path):
 
 def test_what_fails_a_check_is_retried_once_then_rejected_with_its_reason(tmp_path):
     async def careless(body, before):
-        fields, retried = given(body), len(body["messages"]) > 2
+        fields, retried = prompted_item(body), len(body["messages"]) > 2
         number = int(fields["context"].split("Case ")[1].rstrip("."))
         good = translated(fields)
         bad = {
@@ -183,7 +183,7 @@ def test_a_long_context_is_split_at_sentence_borders_and_joined_again(tmp_path):
     shard(tmp_path, [item(0, context=long)])
     with EndpointServer(faithful) as server:
         items, rejects, _ = run_translation(tmp_path, spec(server, longest_piece=500), "--prompt", str(PROMPT))
-        pieces = [given(body) for body in server.requests]
+        pieces = [prompted_item(body) for body in server.requests]
     assert rejects == []
     assert items[0].context == french(long)
     assert len(pieces) > 3

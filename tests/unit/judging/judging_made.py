@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from prediction_made import make_item
 
 from posologie.prediction.spec import prediction_schema
 from posologie.records.files import write_parquet
@@ -23,19 +24,7 @@ def items(count: int) -> list[Item]:
         )
         for number in range(count)
     ]  # fmt: skip
-    choice = Item(
-        "c0",
-        "open",
-        "native",
-        split="test",
-        task="mcqu",
-        question="Choix ?",
-        context="",
-        options=("a", "b"),
-        gold=(0,),
-        answer="",
-        group="c0",
-    )
+    choice = make_item(0, options=2, id="c0", source="open", question="Choix ?", group="c0")
     return [*made, choice]
 
 

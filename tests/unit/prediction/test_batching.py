@@ -195,7 +195,9 @@ class TestBfloat16:
     def test_a_flip_is_seen(self, tiny_manifest, monkeypatch):
         plant = Padded.plant.__func__
         monkeypatch.setattr(
-            Padded, "plant", classmethod(lambda cls, *given: (lambda t, logits: (t, -logits))(*plant(cls, *given)))
+            Padded,
+            "plant",
+            classmethod(lambda cls, *arguments: (lambda t, logits: (t, -logits))(*plant(cls, *arguments))),
         )
         monkeypatch.setattr(local, "packs", lambda network: True)
         asked, _ = answered(load(tiny_manifest, "bfloat16"))

@@ -18,11 +18,11 @@ def asked(items, first_place=0, seed=8, **suite):
 def test_every_item_is_asked_in_all_its_variants_and_an_open_question_once():
     choice, question = make_item(1), make_item(2, "oeq")
     places = {"suite": "exam", "benchmark": "native", "protocol": "published"}
-    one = {"item": choice, "new_tokens": 1, **places}
+    of_choice = {"item": choice, "new_tokens": 1, **places}
     assert asked([choice, question], 40, permutations=2, max_new_tokens=9, protocol="published") == [
-        Request(place=40, variant="original", order=(0, 1, 2, 3), **one),
-        Request(place=41, variant="permuted-1", order=(2, 0, 3, 1), **one),
-        Request(place=42, variant="permuted-2", order=(2, 3, 1, 0), **one),
+        Request(place=40, variant="original", order=(0, 1, 2, 3), **of_choice),
+        Request(place=41, variant="permuted-1", order=(2, 0, 3, 1), **of_choice),
+        Request(place=42, variant="permuted-2", order=(2, 3, 1, 0), **of_choice),
         Request(place=43, variant="original", order=(), item=question, new_tokens=9, **places),
     ]
 

@@ -127,9 +127,9 @@ def test_a_shard_that_was_altered_after_it_was_made_is_refused(chosen, monkeypat
 
 
 def test_no_more_rows_than_a_batch_are_kept_together(chosen):
-    found = chosen()
-    assert found.ends[-1] == 7
-    assert {first - second for first, second in zip(found.ends, [0, *found.ends], strict=False)} <= {0, 1, 2}
+    selection = chosen()
+    assert selection.ends[-1] == 7
+    assert {first - second for first, second in zip(selection.ends, [0, *selection.ends], strict=False)} <= {0, 1, 2}
 
 
 def test_columns_in_another_order_or_of_another_width_are_read_all_the_same(chosen):

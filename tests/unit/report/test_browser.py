@@ -27,8 +27,8 @@ def written(study, target, **change):
     index = _arguments(target / "index.js", "index")[0]
     items = []
     for number in range(len(index["files"])):
-        given, page = _arguments(target / f"{number}.js", "page")
-        assert given == number
+        file_number, page = _arguments(target / f"{number}.js", "page")
+        assert file_number == number
         items += page
     return index, items
 
@@ -227,8 +227,8 @@ def test_items_are_ranked_by_disagreement_difficulty_and_flips():
     assert ranks(apart, [[{0}], [{1}]], spec) == {"disagreement": 100, "spread": 100, "difficulty": 50, "flips": 0}
     judged = [{"judge strict": 1.0, "rouge2": 0.5}, {"judge strict": 0.0, "rouge2": 0.5}, {"judge strict": 0.0}]
     openly = {"task": "oeq", "options": [], "gold": [], "said": [[["", None, None, None]]] * 3, "scores": judged}
-    found = ranks(openly, [[set()]] * 3, spec)
-    assert (found["disagreement"], found["difficulty"]) == (pytest.approx(200 / 3), pytest.approx(200 / 3))
+    ranked = ranks(openly, [[set()]] * 3, spec)
+    assert (ranked["disagreement"], ranked["difficulty"]) == (pytest.approx(200 / 3), pytest.approx(200 / 3))
     unjudged = {**openly, "scores": [{"rouge2": 0.5}, {"rouge2": 0.1}, None]}
-    found = ranks(unjudged, [[set()]] * 3, spec)
-    assert (found["disagreement"], found["difficulty"]) == (pytest.approx(40), pytest.approx(70))
+    ranked = ranks(unjudged, [[set()]] * 3, spec)
+    assert (ranked["disagreement"], ranked["difficulty"]) == (pytest.approx(40), pytest.approx(70))

@@ -20,7 +20,7 @@ def test_the_command_says_what_it_does(capsys):
 def command(study, target, *, without=None):
     """Return the command line of the browser's data, without one of its options."""
     root, shards = study
-    given = {
+    options = {
         "--spec": [SPEC.model_copy(update={"items_per_file": 10}).canonical_json()],
         "--results": [str(root)],
         "--items": [f"source={shard}" for shard in shards],
@@ -29,7 +29,7 @@ def command(study, target, *, without=None):
         "--backbones": ["tiny@none=manifest.json"],
         "--index": [str(target / "index.js")],
     }
-    return [word for option, values in given.items() if option != without for word in (option, *values)]
+    return [word for option, values in options.items() if option != without for word in (option, *values)]
 
 
 def test_the_command_writes_what_its_options_name(browsed_study, tmp_path):
@@ -58,13 +58,13 @@ def test_the_command_needs_no_more_for_a_study_without_audits_and_prompts(browse
 
 
 def test_the_command_names_near_items_whose_shards_it_was_not_given(browsed_study, tmp_path):
-    given = command(browsed_study, tmp_path, without="--trained")
+    arguments = command(browsed_study, tmp_path, without="--trained")
     for trained in ([], ["--trained"]):
         with pytest.raises(InputError, match="item t0 of source stock is near a tested item and in none of the shards"):
-            browser.main([*given, *trained])
+            browser.main([*arguments, *trained])
 
 
 def test_the_command_without_matches_knows_what_mixes_hold_alone(browsed_study, tmp_path):
     browser.main(command(browsed_study, tmp_path, without="--matches"))
-    found = entries(tmp_path, count=1)
-    assert [len(found[item]["near"]) for item in ("c1", "c2")] == [5, 0]
+    by_item = entries(tmp_path, count=1)
+    assert [len(by_item[item]["near"]) for item in ("c1", "c2")] == [5, 0]

@@ -64,14 +64,14 @@ def shown_choice(item, prompts, beside=(), more=0):
     }
 
 
-def shown_question(item, **found):
+def shown_question(item, **changes):
     """Return an open question as the page is handed it."""
     return {
         **{name: getattr(item, name) for name in ("id", "source", "provenance", "task", "question", "answer", "group")},
         **{"context": "", "options": [], "gold": [], "suite": "letters", "benchmark": "open"},
         **{"orders": [["original", []]], "near": [], "nearMore": 0},
         "said": [[["Du repos.", None, None, None]], [["Rien du tout.", None, None, None]]],
-        **found,
+        **changes,
     }
 
 
@@ -205,13 +205,13 @@ def test_a_study_of_one_suite_without_judges_people_audits_and_prompts(study, tm
     assert "languages" not in index
     assert index["marks"] == [0, 0]
     assert index["right"] == ["00", "00"]
-    found = entries(tmp_path, count=1)
-    assert [found[item]["scores"] for item in ("o1", "o2")] == [
+    by_item = entries(tmp_path, count=1)
+    assert [by_item[item]["scores"] for item in ("o1", "o2")] == [
         [{"rouge2": 0.1235, "meteor": 0.5}, {"rouge2": 0.75}],
         [{"rouge2": 0.25}, None],
     ]
-    assert [found[item]["differing"] for item in ("o1", "o2")] == [[False, False]] * 2
-    assert found["o1"]["prompts"] == []
+    assert [by_item[item]["differing"] for item in ("o1", "o2")] == [[False, False]] * 2
+    assert by_item["o1"]["prompts"] == []
 
 
 def test_choice_questions_need_no_ratings_and_no_scores(own_study, tmp_path):
@@ -241,9 +241,9 @@ def test_only_what_a_mix_holds_marks_an_item(own_study, tmp_path):
     write(own_study, tmp_path, mixes={})
     [index] = handed(tmp_path / "index.js", "index")
     assert index["marks"] == [1, 0, 2, 3, 4, 0]
-    found = entries(tmp_path)
-    assert found["c1"]["near"] == [near("t0", 0.9)]
-    assert [found[item]["near"] for item in ("c2", "c3")] == [[], []]
+    by_item = entries(tmp_path)
+    assert by_item["c1"]["near"] == [near("t0", 0.9)]
+    assert [by_item[item]["near"] for item in ("c2", "c3")] == [[], []]
 
 
 def test_data_files_that_are_no_longer_named_are_deleted_and_others_are_kept(study, tmp_path):

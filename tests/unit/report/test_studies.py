@@ -47,7 +47,7 @@ def made(request, tmp_path_factory, repository):
         items = [item for source in asked for item in read_items(shard(study, source, "test", data)[0])]
         mixes = {mix: plan.blend(study, mix) for mix in list(study.mixes)[-3:]}
         simulated = make_study(
-            root, tables=("composition", "mcqa", "contrasts"), mixes=mixes, given=items,
+            root, tables=("composition", "mcqa", "contrasts"), mixes=mixes, questions=items,
             tested={source: study.sources[source].provenance for source in asked}, language=study.language,
             components=plan.components(study), open_questions=0,
         )  # fmt: skip

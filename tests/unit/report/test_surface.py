@@ -170,10 +170,10 @@ def _inputs(tmp_path, rows) -> Inputs:
 
 def _mixes(row, name, shares, components="abc") -> list[dict[str, str]]:
     return [
-        {"row": row, "name": name or f"m{number}", "value": str(40 + 5 * one[0]), "low": "38", "high": "48",
-         "in_region": str(int(one[0] > 0.4)),
-         "shares": ";".join(f"{c}={s}" for c, s in zip(components, one, strict=True))}
-        for number, one in enumerate(shares)
+        {"row": row, "name": name or f"m{number}", "value": str(40 + 5 * blend[0]), "low": "38", "high": "48",
+         "in_region": str(int(blend[0] > 0.4)),
+         "shares": ";".join(f"{c}={s}" for c, s in zip(components, blend, strict=True))}
+        for number, blend in enumerate(shares)
     ]  # fmt: skip
 
 

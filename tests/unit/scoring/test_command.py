@@ -156,11 +156,11 @@ def test_reading_some_metrics_skips_row_groups_and_loses_no_row(tmp_path):
     pa.parquet.write_table(table, small, row_group_size=2)
     asked = []
 
-    def wanted(metric: str, decoding: str) -> bool:
+    def needed(metric: str, decoding: str) -> bool:
         asked.append(metric)
         return (metric, decoding) == ("em", "greedy")
 
-    part = read_scores(small, wanted)
+    part = read_scores(small, needed)
     assert len(part) < len(table) / 2
     assert asked, "row groups of a single metric are asked about"
     whole, of_part = (

@@ -56,16 +56,16 @@ def test_how_many_pairs_are_verified_at_once_changes_nothing_and_questions_on_a_
     values, everything = signatures_of(fields, shape_for(0.7, 5)), np.ones(len(fields), dtype=bool)
     cut = []
 
-    def given(chosen):
+    def fields_of(chosen):
         cut.append(len(chosen))
         return [fields[place] for place in chosen]
 
-    at_once, _ = near_duplicates(values, given, everything, 0.7, 5)
+    at_once, _ = near_duplicates(values, fields_of, everything, 0.7, 5)
     assert (len(at_once), cut) == (60 * 6, [240])
     assert at_once == sorted(at_once, key=lambda pair: (pair.first, pair.second))
     cut.clear()
     monkeypatch.setattr(near, "_VERIFIED_AT_ONCE", 30)
-    in_parts, _ = near_duplicates(values, given, everything, 0.7, 5)
+    in_parts, _ = near_duplicates(values, fields_of, everything, 0.7, 5)
     assert in_parts == at_once
     assert len(cut) > 10
     assert sum(cut) <= 240 + 4 * len(cut)

@@ -71,7 +71,7 @@ def contents(shard):
 
 
 @pytest.fixture(scope="module")
-def wanted():
+def expected_contents():
     return [("mcqu", question, tuple(options), (gold,)) for question, options, gold in ROWS]
 
 
@@ -119,14 +119,14 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("layout", "answer"), PAIRS)
-def test_layouts_of_options_and_forms_of_answers_give_the_same_items(read, wanted, layout, answer):
+def test_layouts_of_options_and_forms_of_answers_give_the_same_items(read, expected_contents, layout, answer):
     records = [
         {"q": question, **LAYOUTS[layout](options), "k": ANSWERS[answer](options, gold)}
         for question, options, gold in ROWS
     ]
     shard = read("columns", {"a.jsonl": records}, options=options_for(layout, answer))
     assert shard.reasons == {}
-    assert [content[1:] for content in contents(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == expected_contents
     lines = [{"q": q, "o": o, "k": g} for q, o, g in ROWS]
     plain = read("columns", {"b.jsonl": lines}, options=options_for("list", "index0"))
     assert contents(shard) == contents(plain)
@@ -180,15 +180,15 @@ FILES = {
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("layout", ["columns", "line"])
-def test_formats_of_files_give_the_same_items(read, wanted, file, layout):
+def test_formats_of_files_give_the_same_items(read, expected_contents, file, layout):
     records = [{"q": question, **LAYOUTS[layout](options), "k": LETTERS[gold]} for question, options, gold in ROWS]
     shard = read("columns", {file: FILES[file](records)}, options=options_for(layout, "labels"))
     assert shard.reasons == {}
-    assert [content[1:] for content in contents(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == expected_contents
 
 
 @pytest.mark.parametrize("file", ["a.csv", "a.xlsx", "a.tsv"])
-def test_flags_in_columns_of_a_table_give_the_same_items(read, wanted, file):
+def test_flags_in_columns_of_a_table_give_the_same_items(read, expected_contents, file):
     records = []
     for question, options, gold in ROWS:
         flags = {f"k_{LETTERS[place]}": int(place == gold) for place in range(6)}
@@ -196,10 +196,10 @@ def test_flags_in_columns_of_a_table_give_the_same_items(read, wanted, file):
     options = {**options_for("columns", "one_hot"), "answer": [f"k_{letter}" for letter in LETTERS]}
     shard = read("columns", {file: FILES[file](records)}, options=options)
     assert shard.reasons == {}
-    assert [content[1:] for content in contents(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == expected_contents
 
 
-def test_options_in_the_question_give_the_same_items_on_lines_and_on_one_line(read, wanted):
+def test_options_in_the_question_give_the_same_items_on_lines_and_on_one_line(read, expected_contents):
     for joint in ("\n", " "):
         records = [
             {
@@ -211,7 +211,7 @@ def test_options_in_the_question_give_the_same_items_on_lines_and_on_one_line(re
         options = {"question": "q", "answer": "k", "answer_form": "labels", "options_in_question": True}
         shard = read("columns", {"a.jsonl": records}, options=options)
         assert shard.reasons == {}
-        assert [content[1:] for content in contents(shard)] == wanted
+        assert [content[1:] for content in contents(shard)] == expected_contents
 
 
 def four(rows):
@@ -274,11 +274,11 @@ READERS = {
 
 
 @pytest.mark.parametrize("form", READERS)
-def test_readers_of_published_forms_give_the_items_that_columns_give(read, wanted, form):
+def test_readers_of_published_forms_give_the_items_that_columns_give(read, expected_contents, form):
     records = [READERS[form](question, options, gold) for question, options, gold in ROWS]
     shard = read(form.split()[0], {"Train/mcqu/train.jsonl": records})
     assert shard.reasons == {}
-    assert [content[1:] for content in contents(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == expected_contents
 
 
 def test_medmcqa_counts_alike_from_0_and_1_and_mmlu_reads_the_same_table(read):

@@ -13,9 +13,9 @@ def table(study, module, name="table", **spec) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def pick(rows: list[dict[str, str]], **wanted: str) -> dict[str, str]:
-    matching = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
-    assert len(matching) == 1, f"{len(matching)} rows with {wanted}"
+def pick(rows: list[dict[str, str]], **cells: str) -> dict[str, str]:
+    matching = [row for row in rows if all(row[key] == value for key, value in cells.items())]
+    assert len(matching) == 1, f"{len(matching)} rows with {cells}"
     return matching[0]
 
 

@@ -73,9 +73,9 @@ def gather(tmp_path):
     return run
 
 
-def picked(rows, *columns, **wanted):
-    """Return the named columns of the rows that have the wanted values."""
-    matching = [row for row in rows if wanted.items() <= row.items()]
+def picked(rows, *columns, **cells):
+    """Return the named columns of the rows that have these cells."""
+    matching = [row for row in rows if cells.items() <= row.items()]
     return [tuple(row[column] for column in columns) for row in matching]
 
 

@@ -21,8 +21,8 @@ def judge(study, model: str, items, labels, outcome="label", probability=None) -
             **{name: item[name] for name in ("item", "benchmark", "provenance", "group")},
             "variant": "original",
             "source": "s",
-            "outcome": one,
-            "label": None if one != "label" else int(label),
+            "outcome": outcome,
+            "label": None if outcome != "label" else int(label),
             "probability": probability,
             "label_mass": None,
             "text": "",
@@ -32,7 +32,7 @@ def judge(study, model: str, items, labels, outcome="label", probability=None) -
             "prompt_tokens": 1,
             "generated_tokens": 1,
         }
-        for item, label, one in zip(items, labels, outcomes, strict=True)
+        for item, label, outcome in zip(items, labels, outcomes, strict=True)
     ]
     write_parquet(
         study.root / layout.judgements("j", model, "oeq"), pa.Table.from_pylist(rows, schema=judgement_schema())

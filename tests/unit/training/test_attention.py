@@ -48,7 +48,7 @@ def test_the_loss_and_its_gradients_are_the_models_own(family):
     form = logit_form(model)
     check_logits(model, form, family)
     batch = packed(rows, [place for place in range(26) if place not in (8, 12, 25)])
-    for loss_of in (summed_loss, lambda *given, **named: target_losses(*given, **named).sum()):
+    for loss_of in (summed_loss, lambda *arguments, **named: target_losses(*arguments, **named).sum()):
         model.zero_grad()
         states = hidden_states(model.get_decoder(), batch)[batch.rows]
         loss = loss_of(states, model.get_output_embeddings(), batch.targets, form=form)

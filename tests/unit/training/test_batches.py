@@ -54,15 +54,15 @@ def test_the_count_of_targets_is_that_of_the_batches(loss_on):
 
 
 def test_a_decoder_is_told_tokens_positions_and_bounds_and_keeps_no_cache():
-    given = {}
+    received = {}
 
     def decoder(**arguments):
-        given.update(arguments)
+        received.update(arguments)
         return type("Output", (), {"last_hidden_state": torch.arange(12.0).reshape(1, 4, 3)})
 
     batch = assemble(EXAMPLES, [1], loss_on="all", device=CPU)
     assert hidden_states(decoder, batch).tolist() == torch.arange(12.0).reshape(4, 3).tolist()
-    assert given == {
+    assert received == {
         "input_ids": batch.tokens,
         "position_ids": batch.positions,
         "use_cache": False,

@@ -2,28 +2,14 @@
 
 import pytest
 import torch
+from training_made import an_update
 
 from posologie.training import checkpoints
-from posologie.training.checkpoints import Checkpoint, Update, checkpoint_key
+from posologie.training.checkpoints import Checkpoint, checkpoint_key
 
 
 def after(steps, value=0.0, best=False):
-    history = [
-        Update(
-            n + 1,
-            1,
-            2.0 - n / 10,
-            learning_rate=1e-4,
-            gradient_norm=1.0,
-            examples=4,
-            tokens=100,
-            targets=96,
-            validation_loss=None,
-            validation_answer_loss=None,
-            seconds=0.5,
-        )
-        for n in range(steps)
-    ]
+    history = [an_update(n + 1, 2.0 - n / 10) for n in range(steps)]
     tensors = {"weight/a": torch.full((3, 2), value), "step/a": torch.tensor(float(steps))}
     return Checkpoint(history, tensors, {"a": torch.ones(2)} if best else {}, {"gpu_energy_joules": 12.5})
 
@@ -31,11 +17,11 @@ def after(steps, value=0.0, best=False):
 def test_what_is_loaded_is_what_was_saved(tmp_path):
     assert checkpoints.load(tmp_path) is None
     checkpoints.save(tmp_path, after(3, 1.5, best=True))
-    found = checkpoints.load(tmp_path)
-    assert found.history == after(3).history
-    assert torch.equal(found.tensors["weight/a"], torch.full((3, 2), 1.5))
-    assert torch.equal(found.best["a"], torch.ones(2))
-    assert found.facts == {"gpu_energy_joules": 12.5}
+    loaded = checkpoints.load(tmp_path)
+    assert loaded.history == after(3).history
+    assert torch.equal(loaded.tensors["weight/a"], torch.full((3, 2), 1.5))
+    assert torch.equal(loaded.best["a"], torch.ones(2))
+    assert loaded.facts == {"gpu_energy_joules": 12.5}
 
 
 def test_the_last_two_are_kept_and_the_latest_is_loaded(tmp_path):
@@ -56,8 +42,8 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, file, 
         path.unlink()
     else:
         path.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:-3] + b"xyz")
-    found = checkpoints.load(tmp_path)
-    assert float(found.tensors["weight/a"][0, 0]) == 1.0
+    loaded = checkpoints.load(tmp_path)
+    assert float(loaded.tensors["weight/a"][0, 0]) == 1.0
 
 
 def test_a_half_written_checkpoint_is_not_seen(tmp_path):

@@ -70,15 +70,17 @@ def test_stock_peft_loads_the_adapter_with_equal_logits(job, backbone, method, m
 @pytest.mark.slow
 def test_the_same_spec_and_inputs_give_the_same_bytes_whatever_the_hash_seed_and_order_of_rows(job, backbone):
     items = some_items(10)
-    one = job("one", items=items)
-    other = job("other", items=random.Random(1).sample(items, len(items)))
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in vars(one.options).items() if value is not None]
+    ordered = job("one", items=items)
+    shuffled = job("other", items=random.Random(1).sample(items, len(items)))
+    words = [
+        f"--{name.replace('_', '-')}={value}" for name, value in vars(ordered.options).items() if value is not None
+    ]
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     subprocess.run(
         [sys.executable, "-m", "posologie.training", *words], check=True, env=environment, capture_output=True
     )
-    other.run()
-    assert one.artifacts() == other.artifacts()
+    shuffled.run()
+    assert ordered.artifacts() == shuffled.artifacts()
 
 
 def test_another_seed_gives_another_adapter(job):
@@ -87,10 +89,10 @@ def test_another_seed_gives_another_adapter(job):
 
 def test_the_micro_batch_changes_no_result_even_with_dropout(job):
     histories = [job(f"of-{size}", {"dropout": 0.3}).run(micro_batch=size).history() for size in (1, 3, 4)]
-    for other in histories[1:]:
-        for one, two in zip(histories[0], other, strict=True):
+    for history in histories[1:]:
+        for row, other in zip(histories[0], history, strict=True):
             for key in ("loss", "gradient_norm", "validation_loss"):
-                assert two[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-4))
+                assert other[key] == (row[key] if row[key] is None else pytest.approx(row[key], rel=1e-4))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
@@ -104,11 +106,13 @@ def test_two_processes_have_the_losses_of_one(job, dropout):
     ]
     children = [pair.fork(environment=environment, micro_batch=1) for environment in environments]
     assert [pair.outcome(child) for child in children] == [0, 0]
-    for one, two in zip(alone.history(), pair.history(), strict=True):
+    for alone_row, pair_row in zip(alone.history(), pair.history(), strict=True):
         for key in ("loss", "gradient_norm", "validation_loss", "validation_answer_loss"):
-            assert two[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-4))
+            assert pair_row[key] == (
+                alone_row[key] if alone_row[key] is None else pytest.approx(alone_row[key], rel=1e-4)
+            )
         for key in ("step", "epoch", "tokens", "targets", "examples", "learning_rate"):
-            assert two[key] == one[key]
+            assert pair_row[key] == alone_row[key]
     weights = [safetensors.torch.load_file(each.options.weights) for each in (alone, pair)]
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4)
@@ -129,9 +133,9 @@ def test_the_best_epoch_is_kept_when_asked_for(job):
     recipe = {"epochs": 3, "learning_rate": 0.02, "schedule": "constant", "method": "full"}
     held_out = [an_item(n, words=3, question="tout autre chose " * 9) for n in range(700, 704)]
     last, best = (job(keep, {**recipe, "keep": keep}, validation=held_out).run() for keep in ("last", "best"))
-    found = [row["validation_loss"] for row in best.history() if row["validation_loss"] is not None]
+    losses = [row["validation_loss"] for row in best.history() if row["validation_loss"] is not None]
     facts = best.facts()
-    assert facts["kept_epoch"] == facts["best_epoch"] == found.index(min(found)) + 1 < 3
+    assert facts["kept_epoch"] == facts["best_epoch"] == losses.index(min(losses)) + 1 < 3
     assert last.facts()["kept_epoch"] == 3
     assert last.artifacts()[2] == best.artifacts()[2]
     assert last.artifacts()[0] != best.artifacts()[0]
@@ -155,8 +159,8 @@ def test_bfloat16_trains_with_losses_close_to_float32(job):
         wide, narrow = (
             job(f"{method}-{kind}", {**recipe, "precision": kind}).run() for kind in ("float32", "bfloat16")
         )
-        for one, two in zip(wide.history(), narrow.history(), strict=True):
-            assert two["loss"] == pytest.approx(one["loss"], rel=0.01)
+        for wide_row, narrow_row in zip(wide.history(), narrow.history(), strict=True):
+            assert narrow_row["loss"] == pytest.approx(wide_row["loss"], rel=0.01)
         weights = safetensors.torch.load_file(narrow.options.weights)
         assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 

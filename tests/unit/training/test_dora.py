@@ -90,12 +90,12 @@ def outcome(model, source, batches, weights):
     return values, gradients
 
 
-def assert_same(one, other, tolerance):
-    for a, b in zip(one[0], other[0], strict=True):
+def assert_same(result, expected, tolerance):
+    for a, b in zip(result[0], expected[0], strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.abs().max()))
-    assert one[1].keys() == other[1].keys()
-    for name in one[1]:
-        a, b = one[1][name], other[1][name]
+    assert result[1].keys() == expected[1].keys()
+    for name in result[1]:
+        a, b = result[1][name], expected[1][name]
         assert a.dtype == b.dtype
         torch.testing.assert_close(
             a, b, rtol=tolerance, atol=tolerance * float(b.abs().max()), msg=lambda m, n=name: f"{n}: {m}"
@@ -147,8 +147,8 @@ def test_bfloat16_is_as_close_to_float32_as_stock_peft_under_autocast(shape, dro
     with torch.autocast("cpu", torch.bfloat16):
         theirs = outcome(stock, source, [x], weights)
 
-    def error(found):
-        pairs = [*zip(found[0], truth[0], strict=True), *((found[1][name], truth[1][name]) for name in truth[1])]
+    def error(result):
+        pairs = [*zip(result[0], truth[0], strict=True), *((result[1][name], truth[1][name]) for name in truth[1])]
         return sum(float((a.float() - b).norm() / b.norm()) for a, b in pairs) / len(pairs)
 
     assert error(ours) < min(1.5 * error(theirs), 0.03)
@@ -159,8 +159,8 @@ def test_the_norm_never_needs_the_product_and_equals_the_direct_one():
     for rows, columns, rank in ((1, 1, 1), (7, 300, 3), (300, 7, 16)):
         weight, a, b = torch.randn(rows, columns), torch.randn(rank, columns), torch.randn(rows, rank)
         direct = torch.linalg.norm(weight.double() + 0.7 * (b.double() @ a.double()), dim=1)
-        found = row_norms(weight, row_squares(weight), a, b, 0.7)
-        torch.testing.assert_close(found.double(), direct, rtol=1e-5, atol=1e-5)
+        norms = row_norms(weight, row_squares(weight), a, b, 0.7)
+        torch.testing.assert_close(norms.double(), direct, rtol=1e-5, atol=1e-5)
 
 
 def test_the_norm_is_taken_in_float32_for_a_bfloat16_backbone():
@@ -168,8 +168,8 @@ def test_the_norm_is_taken_in_float32_for_a_bfloat16_backbone():
     weight = torch.randn(64, 512).bfloat16()
     a, b = torch.randn(4, 512) * 0.01, torch.randn(64, 4) * 0.01
     direct = torch.linalg.norm(weight.double() + b.double() @ a.double(), dim=1)
-    found = row_norms(weight, row_squares(weight), a, b, 1.0)
-    torch.testing.assert_close(found.double(), direct, rtol=1e-5, atol=0)
+    norms = row_norms(weight, row_squares(weight), a, b, 1.0)
+    torch.testing.assert_close(norms.double(), direct, rtol=1e-5, atol=0)
 
 
 def test_the_norm_is_computed_once_between_two_updates_and_again_after_each(monkeypatch):
@@ -225,8 +225,8 @@ def test_dropping_the_whole_input_has_more_variance_than_dropping_the_adapters_a
 def test_without_dropout_both_kinds_are_the_same():
     stock, source = adapted(Stack(8, 6, True))
     x = torch.randn(1, 4, 8)
-    one, other = (fast_copy(stock, source, kind)[0](x) for kind in ("input", "adapter"))
-    assert torch.equal(one, other)
+    of_input, of_adapter = (fast_copy(stock, source, kind)[0](x) for kind in ("input", "adapter"))
+    assert torch.equal(of_input, of_adapter)
 
 
 def test_a_fresh_adapter_changes_nothing_even_in_bfloat16():
@@ -252,12 +252,12 @@ class Created(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
         result = function(*arguments, **(keywords or {}))
-        self.made += [weakref.ref(one) for one in pytree.tree_leaves(result) if isinstance(one, torch.Tensor)]
+        self.made += [weakref.ref(tensor) for tensor in pytree.tree_leaves(result) if isinstance(tensor, torch.Tensor)]
         return result
 
     def alive(self):
         """Return the addresses of what is still in memory."""
-        return {one().untyped_storage().data_ptr() for one in self.made if one() is not None}
+        return {reference().untyped_storage().data_ptr() for reference in self.made if reference() is not None}
 
 
 @pytest.mark.parametrize("method", ["dora", "lora"])

@@ -55,10 +55,10 @@ def test_the_prompt_is_tokenised_as_it_is_for_prediction(tokenizer):
 def test_the_order_of_rows_changes_nothing(tokenizer):
     items = some_items(30)
     shuffled = random.Random(3).sample(items, len(items))
-    one, other = (tokenise(rows, tokenizer, Prompting(), 2048) for rows in (items, shuffled))
-    assert one.ids == other.ids == tuple(sorted(item.id for item in items))
-    assert np.array_equal(one.tokens, other.tokens)
-    assert np.array_equal(one.starts, other.starts)
+    examples, of_shuffled = (tokenise(rows, tokenizer, Prompting(), 2048) for rows in (items, shuffled))
+    assert examples.ids == of_shuffled.ids == tuple(sorted(item.id for item in items))
+    assert np.array_equal(examples.tokens, of_shuffled.tokens)
+    assert np.array_equal(examples.starts, of_shuffled.starts)
 
 
 def test_two_items_with_one_id_are_refused(tokenizer):
@@ -105,11 +105,11 @@ def test_stored_examples_are_mapped_from_disk_and_equal(tokenizer, tmp_path):
     assert examples_module.load(tmp_path / "none") is None
     made = tokenise(some_items(5), tokenizer, Prompting(), 2048)
     examples_module.save(made, tmp_path / "tokens")
-    found = examples_module.load(tmp_path / "tokens")
-    assert isinstance(found.tokens, np.memmap)
-    assert found.ids == made.ids
+    loaded = examples_module.load(tmp_path / "tokens")
+    assert isinstance(loaded.tokens, np.memmap)
+    assert loaded.ids == made.ids
     for name in ("tokens", "starts", "answers", "answer_ends"):
-        assert np.array_equal(getattr(found, name), getattr(made, name))
+        assert np.array_equal(getattr(loaded, name), getattr(made, name))
 
 
 @pytest.mark.parametrize("file", ["examples.json", "tokens.npy"])

@@ -120,8 +120,8 @@ def test_a_retry_with_other_threads_goes_on_and_the_record_names_them(job):
     assert stopped.spawn(threads=2, micro_batch=3) == 0
     assert stopped.facts()["updates_of_earlier_attempts"] == 3
     assert stopped.facts()["threads"] == 2
-    for one, other in zip(stopped.history(), expected.history(), strict=True):
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    for row, expected_row in zip(stopped.history(), expected.history(), strict=True):
+        assert row["loss"] == pytest.approx(expected_row["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(("keep", "epoch"), [("last", 1), ("best", 2)])

@@ -35,19 +35,19 @@ def batch():
 
 
 def loss_and_gradients(made, states_of):
-    found = batch()
-    made.masks.begin(seed=1, update=2, ids=found.ids, bounds=found.bounds)
-    loss = summed_loss(states_of(made, found), made.head, found.targets)
+    packed_batch = batch()
+    made.masks.begin(seed=1, update=2, ids=packed_batch.ids, bounds=packed_batch.bounds)
+    loss = summed_loss(states_of(made, packed_batch), made.head, packed_batch.targets)
     loss.backward()
     return loss.detach(), {name: weight.grad for name, weight in made.weights.items()}
 
 
-def all_rows(made, found):
+def all_rows(made, packed_batch):
     """Return the same states with every row of every layer computed."""
     for module in made.decoder.layers[-1].modules():
         module._forward_pre_hooks.clear()
         module._forward_hooks.clear()
-    return hidden_states(made.decoder, found)[found.rows]
+    return hidden_states(made.decoder, packed_batch)[packed_batch.rows]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

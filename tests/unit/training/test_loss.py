@@ -22,23 +22,23 @@ def test_values_and_gradients_are_those_of_the_whole_logits(rows, vocabulary, ch
     torch.manual_seed(seed)
     head = torch.nn.Linear(6, vocabulary, bias=bias)
     targets = torch.randint(0, vocabulary, (rows,))
-    one, other = (
+    hidden, same_hidden = (
         torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed)).requires_grad_() for _ in range(2)
     )
-    whole = cross_entropy(head(one), targets, reduction="sum")
+    whole = cross_entropy(head(hidden), targets, reduction="sum")
     (whole / 7).backward()
     expected = [p.grad.clone() for p in head.parameters()]
     head.zero_grad()
     before = loss_module.CHUNK_BYTES
     loss_module.CHUNK_BYTES = 4 * vocabulary * chunk
     try:
-        chunked = summed_loss(other, head, targets)
+        chunked = summed_loss(same_hidden, head, targets)
         (chunked / 7).backward()
-        each = losses(other, head, targets)
+        each = losses(same_hidden, head, targets)
     finally:
         loss_module.CHUNK_BYTES = before
     torch.testing.assert_close(chunked, whole)
-    torch.testing.assert_close(other.grad, one.grad)
+    torch.testing.assert_close(same_hidden.grad, hidden.grad)
     torch.testing.assert_close(each.sum(), whole.detach())
     for parameter, gradient in zip(head.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -50,11 +50,11 @@ def test_in_bfloat16_the_sum_over_many_targets_is_not_rounded():
     hidden, targets = torch.randn(3000, 16).bfloat16().requires_grad_(), torch.randint(0, 300, (3000,))
     exact = hidden.detach().double().requires_grad_()
     truth = cross_entropy(exact @ head.weight.double().T, targets, reduction="sum")
-    found = summed_loss(hidden, head, targets)
-    for loss in (truth, found):
+    total = summed_loss(hidden, head, targets)
+    for loss in (truth, total):
         (loss / 3000).backward()
-    assert found.dtype == torch.float32
-    assert float(found) == pytest.approx(float(truth), rel=1e-4)
+    assert total.dtype == torch.float32
+    assert float(total) == pytest.approx(float(truth), rel=1e-4)
     assert float((hidden.grad.double() - exact.grad).norm() / exact.grad.norm()) < 0.01
 
 
@@ -78,20 +78,20 @@ def test_a_precision_of_the_products_that_is_not_the_layers_is_that_of_the_same_
     head = torch.nn.Linear(16, 30, bias=bias)
     targets = torch.randint(0, 30, (12,))
     hidden = torch.randn(12, 16)
-    one, other = (hidden.clone().requires_grad_() for _ in range(2))
-    loss = summed_loss(one, head, targets, precision=torch.bfloat16)
+    states, cast_states = (hidden.clone().requires_grad_() for _ in range(2))
+    loss = summed_loss(states, head, targets, precision=torch.bfloat16)
     loss.backward()
     expected = {name: parameter.grad.clone() for name, parameter in head.named_parameters()}
     cast = torch.nn.Linear(16, 30, bias=bias)
     cast.load_state_dict(head.state_dict())
     cast = cast.to(torch.bfloat16)
-    same = summed_loss(other.to(torch.bfloat16), cast, targets)
+    same = summed_loss(cast_states.to(torch.bfloat16), cast, targets)
     same.backward()
     assert loss.dtype == torch.float32
     assert torch.equal(loss, same)
-    assert not torch.equal(loss, summed_loss(hidden, head, targets)), "bfloat16 rounds"
-    assert one.grad.dtype == torch.float32
-    assert torch.equal(one.grad, other.grad)
+    assert not torch.equal(loss, summed_loss(states, head, targets)), "bfloat16 rounds"
+    assert states.grad.dtype == torch.float32
+    assert torch.equal(states.grad, cast_states.grad)
     for name, parameter in cast.named_parameters():
         assert expected[name].dtype == torch.float32
         assert torch.equal(expected[name], parameter.grad.float())
@@ -125,5 +125,5 @@ def test_rows_of_very_different_size_do_not_disturb_each_other():
     head = torch.nn.Linear(2, 2, bias=False)
     head.weight.data = torch.eye(2)
     hidden = torch.tensor([[500.0, 501.0], [-500.0, -501.0]])
-    found = summed_loss(hidden, head, torch.tensor([0, 1]))
-    assert float(found.detach()) == pytest.approx(2 * float(torch.log1p(torch.exp(torch.tensor(1.0)))))
+    loss = summed_loss(hidden, head, torch.tensor([0, 1]))
+    assert float(loss.detach()) == pytest.approx(2 * float(torch.log1p(torch.exp(torch.tensor(1.0)))))

@@ -47,16 +47,16 @@ def test_it_is_trained_merged_and_predicts_with_its_text_layers_alone(job, seein
         assert all(torch.equal(trained[name], vision[name]) for name in seen)
         expected = None
     for_prediction = merged_for_prediction(base, done.options.weights, done.options.config)
-    found = logits(for_prediction)
-    assert float((found - plain).abs().max()) > 0.01
+    merged_logits = logits(for_prediction)
+    assert float((merged_logits - plain).abs().max()) > 0.01
     if expected is not None:
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(merged_logits, expected, rtol=1e-4, atol=1e-4)
     _, last = Padded.plant(for_prediction, [TOKENS[0].tolist()])
-    torch.testing.assert_close(last[0], found[0, -1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(last[0], merged_logits[0, -1], rtol=1e-4, atol=1e-4)
 
     folder = checked_folder(merged(done, seeing, tmp_path))
     torch.testing.assert_close(
-        logits(load_model(folder, precision="float32", device="cpu")), found, rtol=1e-4, atol=1e-4
+        logits(load_model(folder, precision="float32", device="cpu")), merged_logits, rtol=1e-4, atol=1e-4
     )
     names = [set(safetensors.torch.load_file(place / "model.safetensors")) for place in (seeing.parent, folder)]
     assert names[0] == names[1]
@@ -68,8 +68,8 @@ def test_a_trained_tensor_without_a_gradient_stops_at_the_first_update(job, monk
 
     backward = loop.backward
 
-    def without(student, *given):
-        loss = backward(student, *given)
+    def without(student, *arguments):
+        loss = backward(student, *arguments)
         next(parameter for name, parameter in student.weights.items() if "layers.1" in name).grad = None
         return loss
 

@@ -32,7 +32,7 @@ def test_an_epoch_shows_every_example_once(examples, batch, grouped):
 def test_the_order_of_rows_changes_no_update(examples, random, grouped):
     pairs = list(zip(*examples, strict=True))
     shuffled = random.sample(pairs, len(pairs))
-    one, other = (
+    updates, of_shuffled = (
         [
             sorted(rows[index][0] for index in update)
             for update in order(*zip(*rows, strict=True), group_by_length=grouped)
@@ -40,14 +40,14 @@ def test_the_order_of_rows_changes_no_update(examples, random, grouped):
         for rows in (pairs, shuffled)
     )
     if len({length for _, length in pairs}) == len(pairs) or not grouped:
-        assert one == other
+        assert updates == of_shuffled
 
 
 def test_equal_lengths_do_not_make_the_order_depend_on_rows():
     numbers = list(range(40))
-    one = [sorted(update) for update in order(numbers, [7] * 40)]
+    updates = [sorted(update) for update in order(numbers, [7] * 40)]
     back = order(numbers[::-1], [7] * 40)
-    assert one == [sorted(39 - index for index in update) for update in back]
+    assert updates == [sorted(39 - index for index in update) for update in back]
 
 
 def test_seed_and_epoch_each_give_another_order():

@@ -129,12 +129,12 @@ def test_a_training_prefers_the_chosen_answers_and_records_it(job):
 
 def test_neither_micro_batch_nor_a_kill_changes_a_training(job):
     recipe = recipe_of(method="pissa", epochs=2, dropout=0.1).model_dump()
-    given = {"items": pairs(7), "validation": pairs(3, 700)}
-    whole = job("whole", recipe, **given).run(micro_batch=4)
-    other = job("other", recipe, **given).run(micro_batch=1)
-    for one, two in zip(whole.history(), other.history(), strict=True):
-        assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
-    killed = job("killed", recipe, **given)
+    settings = {"items": pairs(7), "validation": pairs(3, 700)}
+    whole = job("whole", recipe, **settings).run(micro_batch=4)
+    other = job("other", recipe, **settings).run(micro_batch=1)
+    for row, other_row in zip(whole.history(), other.history(), strict=True):
+        assert row["loss"] == pytest.approx(other_row["loss"], rel=1e-5)
+    killed = job("killed", recipe, **settings)
 
     def prepare():
         step, calls = torch.optim.AdamW.step, []
@@ -162,25 +162,27 @@ def test_answers_of_a_pair_stand_behind_the_same_prompt_with_the_same_context(ba
     tokenizer = load_tokenizer(backbone.parent)
     item = a_pair(1, context="contexte " * 60)
     item = replace(item, options=(item.options[0], item.options[1] * 8))
-    found = tokenise([item], tokenizer, Prompting(), 256, pairs=True)
-    assert found.context_cut == (item.id,)
-    assert found.ids == (item.id, f"{item.id} (rejected)")
-    assert found.item_ids == (item.id,)
-    assert found.lengths.max() <= 256
-    chosen, rejected = (found.tokens[found.starts[n] : found.starts[n + 1]][: found.answers[n]] for n in (0, 1))
+    examples = tokenise([item], tokenizer, Prompting(), 256, pairs=True)
+    assert examples.context_cut == (item.id,)
+    assert examples.ids == (item.id, f"{item.id} (rejected)")
+    assert examples.item_ids == (item.id,)
+    assert examples.lengths.max() <= 256
+    chosen, rejected = (
+        examples.tokens[examples.starts[n] : examples.starts[n + 1]][: examples.answers[n]] for n in (0, 1)
+    )
     assert np.array_equal(chosen, rejected)
-    assert found.item_lengths.tolist() == [found.lengths.sum()]
-    assert found.of_items(np.array([0])).tolist() == [0, 1]
+    assert examples.item_lengths.tolist() == [examples.lengths.sum()]
+    assert examples.of_items(np.array([0])).tolist() == [0, 1]
     plain = tokenise([item], tokenizer, Prompting(), 2048)  # without the objective, the chosen answer is learnt
     assert tokenizer.decode(plain.tokens[plain.answers[0] : plain.answer_ends[0]]).startswith(item.options[0])
 
 
 def test_pairs_are_read_again_as_they_were_saved(backbone, tmp_path):
-    found = tokenise(pairs(3), load_tokenizer(backbone.parent), Prompting(), 2048, pairs=True)
-    examples_module.save(found, tmp_path)
+    examples = tokenise(pairs(3), load_tokenizer(backbone.parent), Prompting(), 2048, pairs=True)
+    examples_module.save(examples, tmp_path)
     again = examples_module.load(tmp_path)
-    assert (again.pairs, again.ids) == (True, found.ids)
-    assert np.array_equal(again.tokens, found.tokens)
+    assert (again.pairs, again.ids) == (True, examples.ids)
+    assert np.array_equal(again.tokens, examples.tokens)
 
 
 def test_a_pair_is_an_item_of_a_table(tmp_path):

@@ -83,9 +83,11 @@ def test_gradients_and_losses_are_those_of_the_same_backbone_unpacked(job, wide,
     recipe = {**FOUR, "method": method}  # a second epoch, since a validation pass lies between
     in_4_bits = job("packed", recipe, backbone=wide).run()
     plain = job("plain", {**recipe, "quantization": "none"}, backbone=backbone).run()
-    for one, other in zip(plain.history(), in_4_bits.history(), strict=True):
+    for plain_row, packed_row in zip(plain.history(), in_4_bits.history(), strict=True):
         for key in ("loss", "gradient_norm", "validation_loss"):
-            assert other[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-3))
+            assert packed_row[key] == (
+                plain_row[key] if plain_row[key] is None else pytest.approx(plain_row[key], rel=1e-3)
+            )
 
 
 def test_8_bits_are_refused_without_a_gpu(job, monkeypatch):

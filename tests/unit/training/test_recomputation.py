@@ -23,12 +23,12 @@ def made(family, **changes):
     model = transformers.AutoModelForCausalLM.from_config(FAMILIES[family](), attn_implementation=PACKED)
     recipe = Recipe.model_validate({"precision": "float32", "rank": 4, "dropout": 0.2, **changes})
     spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting())
-    found = student.student_of(model, spec, torch.device("cpu"))
+    a_student = student.student_of(model, spec, torch.device("cpu"))
     with torch.no_grad():
-        for weight in found.weights.values():
+        for weight in a_student.weights.values():
             weight.add_(torch.randn_like(weight), alpha=0.05)
-    found.model.train()
-    return found, packed([torch.randint(1, 61, (length,)) for length in LENGTHS], ROWS)
+    a_student.model.train()
+    return a_student, packed([torch.randint(1, 61, (length,)) for length in LENGTHS], ROWS)
 
 
 def products(monkeypatch):
@@ -44,10 +44,10 @@ def products(monkeypatch):
     return widths
 
 
-def gradients(found, batch):
-    found.masks.begin(seed=1, update=2, ids=batch.ids, bounds=batch.bounds)
-    summed_loss(found.predicting_states(batch), found.head, batch.targets).backward()
-    return {name: weight.grad for name, weight in found.weights.items()}
+def gradients(a_student, batch):
+    a_student.masks.begin(seed=1, update=2, ids=batch.ids, bounds=batch.bounds)
+    summed_loss(a_student.predicting_states(batch), a_student.head, batch.targets).backward()
+    return {name: weight.grad for name, weight in a_student.weights.items()}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -66,37 +66,37 @@ def assert_equal(some, others):
 
 
 def test_products_of_inputs_much_wider_than_the_residual_stream_are_not_computed_again(monkeypatch):
-    found, batch = made("qwen3")
+    a_student, batch = made("qwen3")
     widths = products(monkeypatch)
-    gradients(found, batch)
+    gradients(a_student, batch)
     layers, wide, narrow = SMALL["num_hidden_layers"], SMALL["intermediate_size"], SMALL["hidden_size"]
     assert widths.count(wide) == layers
     assert widths.count(narrow) == 2 * 6 * layers
 
 
 def test_each_micro_batch_keeps_its_own(monkeypatch):
-    found, batch = made("llama")
-    once = {name: gradient.clone() for name, gradient in gradients(found, batch).items()}
-    twice = gradients(found, batch)
+    a_student, batch = made("llama")
+    once = {name: gradient.clone() for name, gradient in gradients(a_student, batch).items()}
+    twice = gradients(a_student, batch)
     for name, gradient in once.items():
         torch.testing.assert_close(twice[name], 2 * gradient)
     widths = products(monkeypatch)
-    found.masks.begin(seed=1, update=3, ids=batch.ids, bounds=batch.bounds)
-    states = found.predicting_states(batch)  # as before a stop: nothing follows
+    a_student.masks.begin(seed=1, update=3, ids=batch.ids, bounds=batch.bounds)
+    states = a_student.predicting_states(batch)  # as before a stop: nothing follows
     del states
-    gradients(found, batch)
+    gradients(a_student, batch)
     assert widths.count(SMALL["intermediate_size"]) == 2 * SMALL["num_hidden_layers"]
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_without_gradients_nothing_is_kept(training, monkeypatch):
-    found, batch = made("qwen2")
-    found.model.train(training)
-    found.masks.begin(seed=1, update=2, ids=batch.ids, bounds=batch.bounds)
+    a_student, batch = made("qwen2")
+    a_student.model.train(training)
+    a_student.masks.begin(seed=1, update=2, ids=batch.ids, bounds=batch.bounds)
     slots = []
     monkeypatch.setattr(dora, "slot_of", lambda layer: slots.append(slot_of(layer)) or slots[-1])
     with torch.no_grad():
-        found.predicting_states(batch)
+        a_student.predicting_states(batch)
     assert slots == [None] * SMALL["num_hidden_layers"]
 
 
@@ -104,9 +104,9 @@ def test_an_input_a_little_wider_than_the_residual_stream_is_not_worth_its_memor
     configuration = transformers.Qwen3Config(**SMALL | {"num_attention_heads": 6})
     model = transformers.AutoModelForCausalLM.from_config(configuration, attn_implementation=PACKED)
     spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=Recipe(), prompting=Prompting())
-    found = student.student_of(model, spec, torch.device("cpu"))
-    keeping = {layer.in_features for layer in low_rank_layers(found.model) if layer._keeps_output}
-    assert 48 in {layer.in_features for layer in low_rank_layers(found.model)}
+    a_student = student.student_of(model, spec, torch.device("cpu"))
+    keeping = {layer.in_features for layer in low_rank_layers(a_student.model) if layer._keeps_output}
+    assert 48 in {layer.in_features for layer in low_rank_layers(a_student.model)}
     assert keeping == {SMALL["intermediate_size"]}
 
 

@@ -10,11 +10,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training_made import an_item
+from training_made import an_item, an_update
 
 from posologie.running.errors import InputError
 from posologie.training.__main__ import main
-from posologie.training.checkpoints import Update
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.processes import Group
 from posologie.training.reporting import EXIT_STATUS
@@ -45,25 +44,6 @@ def test_a_gradient_that_is_not_a_number_stops_before_it_is_applied(job, monkeyp
     assert steps == []
 
 
-def losses(values):
-    return [
-        Update(
-            n + 1,
-            1,
-            value,
-            learning_rate=1e-4,
-            gradient_norm=1.0,
-            examples=4,
-            tokens=100,
-            targets=96,
-            validation_loss=None,
-            validation_answer_loss=None,
-            seconds=0.5,
-        )
-        for n, value in enumerate(values)
-    ]
-
-
 def test_a_diverging_loss_stops_with_what_to_lower_and_the_items(job):
     from posologie.training.loop import _refuse_divergence
 
@@ -71,7 +51,8 @@ def test_a_diverging_loss_stops_with_what_to_lower_and_the_items(job):
         item_ids = ("a", "b", "c")
 
     def refuse(values, factor=3.0):
-        _refuse_divergence(losses(values), Recipe(divergence_factor=factor), [0, 2], Items, Group())
+        history = [an_update(n + 1, value) for n, value in enumerate(values)]
+        _refuse_divergence(history, Recipe(divergence_factor=factor), [0, 2], Items, Group())
 
     refuse([2.0] * 20 + [5.9] * 20)
     refuse([2.0] * 10 + [9.0] * 20)  # too early to say
@@ -160,8 +141,8 @@ def test_a_tokenizer_with_more_tokens_than_the_embedding_table_has_rows_is_refus
     from posologie.training import job as job_module
 
     def longer(items, *args, **named):
-        found = tokenise(items, *args)
-        return replace(found, tokens=found.tokens + 400)
+        examples = tokenise(items, *args)
+        return replace(examples, tokens=examples.tokens + 400)
 
     tokenise = job_module.examples.tokenise
     monkeypatch.setattr(job_module.examples, "tokenise", longer)
@@ -197,8 +178,8 @@ def test_the_command_starts_several_processes_and_hands_on_signals(job):
     second = start()
     assert second.wait(300) == 0, second.stderr.read()
     assert each.facts()["updates_of_earlier_attempts"] > 0
-    for one, two in zip(expected, each.history(), strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    for expected_row, row in zip(expected, each.history(), strict=True):
+        assert row["loss"] == pytest.approx(expected_row["loss"], rel=1e-4)
 
 
 @pytest.mark.slow
@@ -230,10 +211,10 @@ def test_where_memory_runs_out_the_micro_batch_is_halved_and_no_result_changes(j
     states = Student.predicting_states
 
     def with_little_memory(student, batch):
-        found = states(student, batch)
+        hidden = states(student, batch)
         if len(batch.ids) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return found
+        return hidden
 
     validate = loop._validation_sums
 
@@ -244,13 +225,15 @@ def test_where_memory_runs_out_the_micro_batch_is_halved_and_no_result_changes(j
 
     monkeypatch.setattr(Student, "predicting_states", with_little_memory)
     monkeypatch.setattr(loop, "_validation_sums", with_less)
-    found = job("little", recipe).run(micro_batch=8)
-    assert found.artifacts()[0] == expected.artifacts()[0]
-    assert (found.facts()["micro_batch"], found.facts()["micro_batch_that_fitted"]) == (8, 2)
-    for one, two in zip(expected.history(), found.history(), strict=True):
-        assert one["loss"] == two["loss"]
+    little = job("little", recipe).run(micro_batch=8)
+    assert little.artifacts()[0] == expected.artifacts()[0]
+    assert (little.facts()["micro_batch"], little.facts()["micro_batch_that_fitted"]) == (8, 2)
+    for expected_row, row in zip(expected.history(), little.history(), strict=True):
+        assert expected_row["loss"] == row["loss"]
         for key in ("validation_loss", "validation_answer_loss"):
-            assert two[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-6))
+            assert row[key] == (
+                expected_row[key] if expected_row[key] is None else pytest.approx(expected_row[key], rel=1e-6)
+            )
 
 
 def test_several_nodes_are_started_by_srun_with_a_launcher_on_each(job, tmp_path, monkeypatch):
@@ -275,7 +258,7 @@ def test_several_nodes_are_started_by_srun_with_a_launcher_on_each(job, tmp_path
     assert words[-4:] == ["-m", "posologie.training", "--spec", "{}"]
     monkeypatch.setenv("SLURM_NODEID", "1")
     second = launcher._ranks(4, 2, meeting)
-    assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in second] == [
+    assert [(environment["RANK"], environment["LOCAL_RANK"], environment["WORLD_SIZE"]) for environment in second] == [
         (str(4 + rank), str(rank), "8") for rank in range(4)
     ]
 
@@ -303,5 +286,5 @@ def test_several_nodes_are_started_by_srun_and_train_as_one_process(job, tmp_pat
     ended = subprocess.run([sys.executable, "-m", "posologie.training", *words], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert each.facts()["processes"] == 2
-    for one, two in zip(expected, each.history(), strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    for expected_row, row in zip(expected, each.history(), strict=True):
+        assert row["loss"] == pytest.approx(expected_row["loss"], rel=1e-4)

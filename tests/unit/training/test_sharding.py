@@ -70,9 +70,11 @@ def test_a_sharded_backbone_gives_the_bytes_of_a_whole_one_and_the_losses_of_one
     backbone_size = sum(weight.numel() for weight in load_model(backbone.parent, precision="float32").parameters())
     assert all(part == pytest.approx(backbone_size / PROCESSES, rel=0.02) for part in parts)
     assert [each.facts()["backbone_sharded"] for each in (alone, whole, sharded)] == [False, False, True]
-    for one, other in zip(alone.history(), sharded.history(), strict=True):
+    for alone_row, sharded_row in zip(alone.history(), sharded.history(), strict=True):
         for key in ("loss", "gradient_norm", "validation_loss", "validation_answer_loss"):
-            assert other[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-4))
+            assert sharded_row[key] == (
+                alone_row[key] if alone_row[key] is None else pytest.approx(alone_row[key], rel=1e-4)
+            )
     weights = [safetensors.torch.load_file(each.options.weights) for each in (alone, sharded)]
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4)
@@ -101,9 +103,11 @@ def test_preferences_are_learnt_from_a_shared_backbone_with_its_own_output_layer
     alone, shared = (job(name, recipe, **settings) for name in ("alone", "shared"))
     alone.run()
     assert together(shared, shard_backbone=1, micro_batch=2) == [0] * PROCESSES, shared.log()
-    for one, other in zip(alone.history(), shared.history(), strict=True):
+    for alone_row, shared_row in zip(alone.history(), shared.history(), strict=True):
         for key in ("loss", "gradient_norm", "validation_loss", "validation_preferred"):
-            assert other[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-4))
+            assert shared_row[key] == (
+                alone_row[key] if alone_row[key] is None else pytest.approx(alone_row[key], rel=1e-4)
+            )
 
 
 def test_a_kill_of_one_process_and_a_restart_leave_the_same_bytes(job):

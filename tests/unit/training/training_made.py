@@ -1,6 +1,7 @@
 """Items to train on."""
 
 from posologie.records.items import Item
+from posologie.training.checkpoints import Update
 
 WORDS = ("le", "patient", "fièvre", "toux", "douleur", "thorax", "scanner", "dose")
 WORDS += ("foie", "rein", "aigu", "chronique", "sang", "test", "signe", "enfant")
@@ -39,3 +40,10 @@ def a_pair(number, **changes):
 
 def pairs(count, start=0):
     return [a_pair(start + number) for number in range(count)]
+
+
+def an_update(step, loss):
+    return Update(
+        step, 1, loss, learning_rate=1e-4, gradient_norm=1.0, examples=4, tokens=100, targets=96,
+        validation_loss=None, validation_answer_loss=None, seconds=0.5,
+    )  # fmt: skip

@@ -212,8 +212,8 @@ def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}, {error}") from error
     if not isinstance(document, dict):
-        found = "an empty file" if document is None else type(document).__name__
-        raise InputError(f"{path}: expected a map of sections, found {found}")
+        kind = "an empty file" if document is None else type(document).__name__
+        raise InputError(f"{path}: expected a map of sections, found {kind}")
     document = _renamed(document)
     parent = document.pop("extends", None)
     if parent is None:

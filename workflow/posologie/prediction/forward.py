@@ -90,15 +90,15 @@ def bins(sizes: Sequence[int], capacity: int) -> list[list[int]]:
     """
     filled: list[list[int]] = []
     room: list[int] = []
-    for thing in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
+    for place in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
         for number, left in enumerate(room):
-            if sizes[thing] <= left:
-                filled[number].append(thing)
-                room[number] -= sizes[thing]
+            if sizes[place] <= left:
+                filled[number].append(place)
+                room[number] -= sizes[place]
                 break
         else:
-            filled.append([thing])
-            room.append(capacity - sizes[thing])
+            filled.append([place])
+            room.append(capacity - sizes[place])
     return filled
 
 

@@ -353,8 +353,8 @@ class Contradiction:
     """Two printed numbers, or a sum of printed numbers and their printed total, that differ."""
 
     name: str
-    one: int
-    other: int
+    first: int
+    second: int
     words: str
 
 

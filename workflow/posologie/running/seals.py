@@ -93,8 +93,10 @@ def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
 
 def further_files(outputs: Sequence[str | os.PathLike[str]], beside: str) -> list[str]:
     """Return the files beside an artifact's first one that belong to it undeclared, by a pattern of names."""
-    found = Path(outputs[0]).parent.glob(beside) if beside else ()
-    return sorted(str(path) for path in found if path.is_file() and path not in {Path(output) for output in outputs})
+    candidates = Path(outputs[0]).parent.glob(beside) if beside else ()
+    return sorted(
+        str(path) for path in candidates if path.is_file() and path not in {Path(output) for output in outputs}
+    )
 
 
 _OF_A_BACKEND = re.compile(
@@ -219,12 +221,12 @@ def checked_sum(file: str | os.PathLike[str]) -> tuple[str, Seal | None]:
     return checksum, seal
 
 
-def spec_differences(identity: Identity, wanted: Identity) -> list[str]:
-    """Say in what the spec and settings of a sealed artifact differ from those that are wanted now."""
-    if identity.module != wanted.module:
-        return [f"made by {wanted.module}, sealed {identity.module}"]
-    differences = [f"spec: {text}" for text in _value_differences(wanted.spec, identity.spec)]
-    return differences + [f"setting: {text}" for text in _value_differences(wanted.settings, identity.settings)]
+def spec_differences(identity: Identity, current: Identity) -> list[str]:
+    """Say in what the spec and settings of a sealed artifact differ from those that it would have now."""
+    if identity.module != current.module:
+        return [f"made by {current.module}, sealed {identity.module}"]
+    differences = [f"spec: {text}" for text in _value_differences(current.spec, identity.spec)]
+    return differences + [f"setting: {text}" for text in _value_differences(current.settings, identity.settings)]
 
 
 def input_differences(sealed: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -144,12 +144,12 @@ def score_schema() -> "pyarrow.Schema":
 
 
 def read_scores(
-    path: str | os.PathLike[str], wanted: Callable[[str, str], bool] = lambda metric, decoding: True
+    path: str | os.PathLike[str], needed: Callable[[str, str], bool] = lambda metric, decoding: True
 ) -> "pyarrow.Table":
     """Read a scores file.
 
     Args:
-        wanted: says of a metric and decoding whether its rows are needed. Row groups that hold one metric alone, and
+        needed: says of a metric and decoding whether its rows are needed. Row groups that hold one metric alone, and
             one that is not wanted, are skipped; rows of other metrics may remain.
 
     Raises:
@@ -176,6 +176,6 @@ def read_scores(
                 statistic is not None and statistic.has_min_max and statistic.min == statistic.max
                 for statistic in statistics
             )
-            if not single or wanted(*(statistic.min for statistic in statistics)):
+            if not single or needed(*(statistic.min for statistic in statistics)):
                 groups.append(group)
         return file.read_row_groups(groups, columns=score_schema().names).cast(score_schema())

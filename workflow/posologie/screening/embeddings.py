@@ -150,10 +150,10 @@ def _centred(vectors: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArr
 
 
 def _choices(
-    questions: Sequence[Asked], wanted: np.ndarray, centre: Centre, vectors: Vectors
+    questions: Sequence[Asked], item_numbers: np.ndarray, centre: Centre, vectors: Vectors
 ) -> dict[int, NDArray[np.float32]]:
     """Return the vectors of the choices of some items, shape (choices, dimensions), by the item's number."""
-    numbers = np.unique(wanted).tolist()
+    numbers = np.unique(item_numbers).tolist()
     together = _centred(vectors([text for number in numbers for text in questions[number].choices]), centre.choice)
     bounds = np.cumsum([0, *(len(questions[number].choices) for number in numbers)])
     return {number: together[bounds[place] : bounds[place + 1]] for place, number in enumerate(numbers)}

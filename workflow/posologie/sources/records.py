@@ -61,7 +61,7 @@ class Rows:
             return [_row(self.records, index) for index in range(self.records.num_rows)]
 
 
-def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: Sequence[str] = ()) -> Iterator[Rows]:
+def read_rows(files: Mapping[str, Path], form: FileForm | None = None, required: Sequence[str] = ()) -> Iterator[Rows]:
     """Yield the records of files in batches, at least one batch of each file.
 
     Args:
@@ -69,13 +69,13 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
             and .gz, .bz2, .xz or .zst after it the compression.
         form: what the study says of the files; the rest is detected. Without one, text is UTF-8, CSV has commas and
             TSV no quotes.
-        wanted: columns that tables have to have.
+        required: columns that tables have to have.
 
     Raises:
         InputError: if a file is of another format, or broken at a place where records cannot be separated.
     """
     for name, path in files.items():
-        file = PublishedFile(name, path, form, wanted)
+        file = PublishedFile(name, path, form, required)
         if file.suffix == ".parquet":
             yield from _parquet_rows(file)
             continue
@@ -175,7 +175,7 @@ def _parquet_rows(file: PublishedFile) -> Iterator[Rows]:
             if len(set(names)) < len(names):
                 twice = next(column for column in names if names.count(column) > 1)
                 raise InputError(f"{name}: column '{twice}' occurs twice; give each its own name")
-            if missing := [column for column in file.wanted if column not in names]:
+            if missing := [column for column in file.required if column not in names]:
                 raise InputError(f"{name}: no column '{missing[0]}'; it has {', '.join(names)[:200]}")
             batches = table.iter_batches(batch_size=BATCH)
             if form is not None and form.records is not None:
@@ -351,9 +351,9 @@ def read_columns(files: Mapping[str, Path], form: FileForm, named: Sequence[str]
     Raises:
         InputError: as `read_rows` does.
     """
-    wanted = [] if form.records is not None else [name for name in named if _is_plain(name)]
+    required = [] if form.records is not None else [name for name in named if _is_plain(name)]
     for file, path in files.items():
-        yield from _with_absent_columns(read_rows({file: path}, form, wanted), named)
+        yield from _with_absent_columns(read_rows({file: path}, form, required), named)
 
 
 def _with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[Rows]:

@@ -40,16 +40,16 @@ def delimited_records(file: PublishedFile) -> Iterator[Any]:
         header = next(cells, None)
         if not header:
             raise InputError(f"{file.name}: empty; expected a line of column names")
-        yield from named_rows(file.name, header, cells, named, delimiter, file.wanted)
+        yield from named_rows(file.name, header, cells, named, delimiter, file.required)
 
 
 def named_rows(
-    name: str, first: list[Any], rows: Iterator[Any], named: bool, joint: str, wanted: Sequence[str] = ()
+    name: str, first: list[Any], rows: Iterator[Any], named: bool, joint: str, required: Sequence[str] = ()
 ) -> Iterator[Any]:
     """Yield rows as records, or as malformed where they are of another width than the header.
 
     Raises:
-        InputError: if a column name occurs twice, or a wanted column is not there.
+        InputError: if a column name occurs twice, or a required column is not there.
     """
     texts = ["" if cell is None else str(cell).strip() for cell in first]
     header = texts if named else [str(place) for place in range(1, len(first) + 1)]
@@ -57,7 +57,7 @@ def named_rows(
     if twice:
         places = [str(place) for place, column in enumerate(header, 1) if column == twice[0]]
         raise InputError(f"{name}: column '{twice[0]}' occurs twice, as {' and '.join(places)}; give each its own name")
-    for column in wanted:
+    for column in required:
         if column not in header:
             raise InputError(f"{name}: no column '{column}'; it has {', '.join(filter(None, header))[:200]}")
     for row in rows if named else _with(first, rows):
@@ -95,7 +95,7 @@ def cells_of(name: str, file: IO[str], delimiter: str, *, quoting: bool) -> Iter
 
 def _dialect(file: PublishedFile, form: FileForm, stream: IO[str]) -> tuple[str, bool, bool]:
     """Return delimiter, quoting and whether there is a header: as stated, or those that make all rows equally wide."""
-    wanted, facts = file.wanted, file.facts
+    required, facts = file.required, file.facts
     sample = stream.read(_SAMPLE)
     whole = len(sample) < _SAMPLE
     first_line = sample.split("\n", 1)[0].strip().strip('"')
@@ -110,12 +110,12 @@ def _dialect(file: PublishedFile, form: FileForm, stream: IO[str]) -> tuple[str,
             if not rows or (not quoting and form.quoting is None and _has_quoted_cell(rows)):
                 continue
             width = len(rows[0])
-            if width == 1 and len(wanted) > 1:
+            if width == 1 and len(required) > 1:
                 continue
-            known = sum(column in [cell.strip() for cell in rows[0]] for column in wanted)
+            known = sum(column in [cell.strip() for cell in rows[0]] for column in required)
             even = sum(len(row) == width for row in rows) / len(rows)
             # The columns that the study names decide; without them, a wide table is likelier than a narrow one.
-            score = (known, width > 1, even, width if not wanted else 0, quoting, -place)
+            score = (known, width > 1, even, width if not required else 0, quoting, -place)
             if best is None or score > best[0]:
                 best = score, delimiter, quoting, rows
     if best is None:
@@ -123,8 +123,8 @@ def _dialect(file: PublishedFile, form: FileForm, stream: IO[str]) -> tuple[str,
             raise InputError(f"{file.name}: empty; expected a line of column names")
         best = (), delimiters[0], form.quoting is not False, []
     _, delimiter, quoting, rows = best
-    numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
-    named = form.header if form.header is not None else not (numbered and rows and not set(wanted) & set(rows[0]))
+    numbered = bool(required) and all(column.isdecimal() for column in required)
+    named = form.header if form.header is not None else not (numbered and rows and not set(required) & set(rows[0]))
     quoting = quoting and ('"' in sample or form.quoting is True or delimiter != "\t")
     facts["delimiter"] = {"name": _NAMES.get(delimiter, delimiter), "configured": stated is not None}
     facts["quoting"] = {"name": "double quotes" if quoting else "none", "configured": form.quoting is not None}
@@ -160,7 +160,7 @@ def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
     Raises:
         InputError: if the file is no XLSX file, has no such sheet, or several with rows and the study names none.
     """
-    name, wanted = file.name, file.wanted
+    name, required = file.name, file.required
     with _workbook(name, file.path) as book:
         filled = _filled(book)
         if form.sheet is not None and form.sheet not in book.sheetnames:
@@ -173,16 +173,16 @@ def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
         top = list(islice(rows, _TOP))
         if not top:
             raise InputError(f"{name}: sheet '{title}' is empty; expected a row of column names")
-        numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
+        numbered = bool(required) and all(column.isdecimal() for column in required)
         named = form.header if form.header is not None else not numbered
-        place, first = _header(top, wanted) if named and form.header is None else (0, top[0])
+        place, first = _header(top, required) if named and form.header is None else (0, top[0])
         if isinstance(first, Malformed):
             raise InputError(f"{name}: {first.detail}")
         if place:
             file.facts["header"] = {"name": f"filled row {place + 1}", "configured": False}
         below = chain(top[place + 1 :], rows)
         padded = (row if isinstance(row, Malformed) else row + [None] * (len(first) - len(row)) for row in below)
-        yield from named_rows(name, first, padded, named, "\t", wanted)
+        yield from named_rows(name, first, padded, named, "\t", required)
 
 
 def filled_sheets(name: str, path: Path) -> list[str]:
@@ -226,11 +226,11 @@ def _formulas(name: str, path: Path, title: str) -> set[str]:
         return {cell.coordinate for row in book[title].iter_rows() for cell in row if cell.data_type == "f"}
 
 
-def _header(top: list[Any], wanted: Sequence[str]) -> tuple[int, Any]:
+def _header(top: list[Any], required: Sequence[str]) -> tuple[int, Any]:
     """Return which of the first rows has the column names, and these: the first one unless a title stands above them.
 
     A cell that is merged over several rows holds its text in the first of them, so names are completed from above. The
-    row is the first with all wanted columns; else, where the first one names too few columns, the one of different
+    row is the first with all required columns; else, where the first one names too few columns, the one of different
     texts that names the most.
     """
     if isinstance(top[0], Malformed):
@@ -243,7 +243,7 @@ def _header(top: list[Any], wanted: Sequence[str]) -> tuple[int, Any]:
     for place, row in filled:
         cells = [over if own in (None, "") else own for own, over in zip_longest(row, above)]
         texts = [str(cell).strip() for cell in cells if cell is not None]
-        if wanted and set(wanted) <= set(texts):
+        if required and set(required) <= set(texts):
             return place, cells
         named = len(texts) if not place or all(isinstance(cell, str | None) for cell in cells) else 0
         if len(set(texts)) == len(texts) and named > most and most < _NAMED * columns:

@@ -69,14 +69,14 @@ class PublishedFile:
         name: as shown in reports and errors.
         form: what the study says of the file; the rest is detected. Without one, text is UTF-8, CSV has commas and TSV
             no quotes.
-        wanted: columns that a table has to have, by which its dialect is known.
+        required: columns that a table has to have, by which its dialect is known.
         facts: receives encoding, compression and dialect, where they are worth a word.
     """
 
     name: str
     path: Path
     form: FileForm | None = None
-    wanted: Sequence[str] = ()
+    required: Sequence[str] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

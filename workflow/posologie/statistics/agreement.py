@@ -26,7 +26,6 @@ from posologie.statistics.ratings import (
     RatedSet,
     Rater,
     effective_clusters,
-    estimate,
     inside_scope,
     read_rated,
 )
@@ -106,9 +105,7 @@ def _rater_rows(
         pairs += [(name, statistic, rated.right, rater.score) for name, statistic in OF_SCORES.items()]
         pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
     for name, statistic, people, other in pairs:
-        for scope, estimated in estimate(
-            statistic, people, other, included=included, generator=rated.generator, draws=draws, weight=rated.weight
-        ).items():
+        for scope, estimated in rated.estimates(statistic, people, other, included=included, draws=draws).items():
             row = _row(rated, scope, included, estimated, spec.statistics)
             inside = inside_scope(rated.generator, included, scope)
             if rater.too_silent_in(inside):
@@ -142,15 +139,7 @@ def _bounded(
         ends = []
         for label in (1 - rated.right, rated.right):  # every missing verdict wrong, and every one right
             filled_in = np.where(rater.silent, label, rater.score)
-            end = estimate(
-                OF_LABELS[name],
-                rated.right,
-                filled_in,
-                included=~rater.excluded,
-                generator=rated.generator,
-                draws=draws,
-                weight=rated.weight,
-            )[scope]
+            end = rated.estimates(OF_LABELS[name], rated.right, filled_in, included=~rater.excluded, draws=draws)[scope]
             ends.append((end.point, interval_of_agreement(end, effective, settings)))
         bounds = bounds_of(ends[0], ends[1], silent, answers)
     return {"value": None, **bounds.columns(settings.level)}
@@ -165,14 +154,8 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
         if np.isin(np.concatenate([ratings[shared], others[shared]]), (0.0, 1.0)).all():
             measures = {**measures, **OF_LABELS}
         for name, statistic in measures.items():
-            by_scope = estimate(
-                statistic,
-                np.nan_to_num(ratings),
-                np.nan_to_num(others),
-                included=shared,
-                generator=rated.generator,
-                draws=draws,
-                weight=rated.weight,
+            by_scope = rated.estimates(
+                statistic, np.nan_to_num(ratings), np.nan_to_num(others), included=shared, draws=draws
             )
             for scope, estimated in by_scope.items():
                 yield _row(rated, scope, shared, estimated, settings) | {

@@ -19,7 +19,6 @@ from posologie.statistics.ratings import (
     RatedSet,
     Rater,
     effective_clusters,
-    estimate,
     read_rated,
 )
 from posologie.statistics.spec import AgreementSpec
@@ -77,15 +76,7 @@ def _pair_rows(
     effective = effective_clusters(rated.group[included], rated.weight[included])
     for name, statistic in CORRELATIONS.items():
         both = [
-            estimate(
-                statistic,
-                rated.human,
-                rater.score,
-                included=included,
-                generator=rated.generator,
-                draws=draws,
-                weight=rated.weight,
-            )
+            rated.estimates(statistic, rated.human, rater.score, included=included, draws=draws)
             for rater in (left, right)
         ]
         for scope in (POOLED, WITHIN):

@@ -134,10 +134,10 @@ def published_rows(compared: Comparison, reports: list[Mapping[str, Any]]) -> It
         )
     for contradiction in contradictions(records):
         yield row(
-            **{"subject": "contradiction", "name": contradiction.name, "items": contradiction.one},
+            **{"subject": "contradiction", "name": contradiction.name, "items": contradiction.first},
             **{
-                "published": contradiction.other,
-                "difference": contradiction.one - contradiction.other,
+                "published": contradiction.second,
+                "difference": contradiction.first - contradiction.second,
                 "note": contradiction.words,
             },
         )

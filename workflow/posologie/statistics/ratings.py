@@ -95,6 +95,19 @@ class RatedSet:
         drawn: NDArray[np.float64] = bootstrap_counts(clusters, replicates, seed)[:, clusters.of_item].astype(float)
         return drawn
 
+    def estimates(
+        self,
+        statistic: Statistic,
+        first: NDArray[np.float64],
+        second: NDArray[np.float64],
+        included: NDArray[np.bool_],
+        draws: NDArray[np.float64],
+    ) -> dict[str, "Estimated"]:
+        """Return a statistic of two ratings of these answers in every scope: see `estimate`."""
+        return estimate(
+            statistic, first, second, included=included, generator=self.generator, draws=draws, weight=self.weight
+        )
+
 
 def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> RatedSet:
     """Read a set of human ratings, the metrics of its answers and the judges' verdicts on them.

@@ -18,7 +18,6 @@ from posologie.statistics.ratings import (
     RatedSet,
     Rater,
     effective_clusters,
-    estimate,
     read_rated,
     scopes_of,
 )
@@ -135,29 +134,15 @@ def _rows(root: Path, name: str, spec: AgreementSpec) -> Iterator[dict[str, Any]
     draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)
     everyone = np.ones(len(rated.answer), dtype=bool)
     bins = length_bins(rated.words)
-    for scope, estimated in estimate(
-        spearman,
-        rated.words,
-        rated.human,
-        included=everyone,
-        generator=rated.generator,
-        draws=draws,
-        weight=rated.weight,
-    ).items():
+    for scope, estimated in rated.estimates(spearman, rated.words, rated.human, included=everyone, draws=draws).items():
         yield _row(rated, None, "length_human", scope=scope, included=everyone, estimated=estimated, spec=spec)
     yield from _length_rows(rated, None, rated.human, included=everyone, bins=bins, draws=draws, spec=spec)
     for judge in rated.raters:
         if judge.kind == "metric":
             continue
         included = ~judge.excluded
-        for scope, estimated in estimate(
-            spearman,
-            rated.words,
-            judge.score,
-            included=included,
-            generator=rated.generator,
-            draws=draws,
-            weight=rated.weight,
+        for scope, estimated in rated.estimates(
+            spearman, rated.words, judge.score, included=included, draws=draws
         ).items():
             yield _row(rated, judge, "length_judge", scope=scope, included=included, estimated=estimated, spec=spec)
         for scope, inside in scopes_of(rated.generator, included).items():

@@ -183,8 +183,8 @@ def comet_words(wildcards, input):
 
 def comet_scores():
     """Return the COMET scores of every translator, where the study wants them."""
-    wanted = "comet" in STUDY.translation_quality.metrics
-    return [f"<results>/translation_quality/{name}.comet.parquet" for name in STUDY.translators if wanted]
+    uses_comet = "comet" in STUDY.translation_quality.metrics
+    return [f"<results>/translation_quality/{name}.comet.parquet" for name in STUDY.translators if uses_comet]
 
 
 def comet_table_words(wildcards, input):
