@@ -5,5 +5,6 @@ OPTIONS = ("Paracétamol", "Ibuprofène", "Vitamine C", "Amoxicilline", "L'aspir
 
 
 def shown(reading):
-    """Return the letters of a reading, or its outcome where it has none."""
-    return "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[label] for label in reading.labels) or reading.outcome
+    """Return the letters of a reading that has labels, else its outcome."""
+    letters = "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[label] for label in reading.labels)
+    return letters if reading.outcome == "labels" else f"{reading.outcome}{letters}"

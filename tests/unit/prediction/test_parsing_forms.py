@@ -280,3 +280,37 @@ CASES = [
 @pytest.mark.parametrize(("text", "expected"), CASES)
 def test_an_answer_is_read_through_its_form(text, expected):
     assert shown(read(text, OPTIONS)) == expected
+
+
+IRON = ("Fer", "Zinc", "Cuivre")
+KIDNEY = ("Le rein est un organe pair de l'abdomen", "Le foie", "La rate")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("Either insulin or B is correct.", OPTIONS, AMBIGUOUS),
+        ("The third option is correct.", OPTIONS, "C"),
+        ("The third option is correct. The third answer is right.", OPTIONS, "C"),
+        ("Le fer est utile. La réponse est acide folique.", ("Acide", "Acide folique", "Fer"), "B"),
+        ("Le zinc (Zn) aide. La réponse est Fe.", ("Fe", "Zn", "Cu"), "A"),
+        ("La réponse est ferritine.", IRON, NONE),
+        ("Paracétamol helps. The correct answer is an ibuprofène.", OPTIONS, "B"),
+        ("Paracétamol et ibuprofène sont possibles. Réponse : ibuprofène", OPTIONS, "B"),
+        ("Les réponses ibuprofène et paracétamol se discutent. La réponse est vitamine C.", OPTIONS, "C"),
+        ("Le paracétamol est exclu. La RÉPONSE EST ibuprofène.", OPTIONS, "B"),
+        ("So the answer is B. The answer is C.", OPTIONS, "B"),
+        ("The correct option B. The option C.", OPTIONS, "B"),
+        ("The CORRECT option B. The option C helps.", OPTIONS, "B"),
+        ("La Réponse est bien : ACD", OPTIONS, "ACD"),
+        ("The answers ARE:\nA. Paracétamol\nC. Vitamine C\n\nB. Ibuprofène is wrong.", OPTIONS, "AC"),
+        ("(A) A very long story about the heart and lungs: incorrect\n(B) x: correct\n(C) y: incorrect", OPTIONS, "B"),
+        (f"A. {KIDNEY[0]}: correct\nB. Le foie: correct\nC. La rate: incorrect", KIDNEY, "AB"),
+        ("On hésite avec la rubéole. La réponse est rougeole.", ("Rougeole", "Rougeole", "Rubéole"), AMBIGUOUS),
+        ("La réponse est fer ; le fer n'est pas toxique.", IRON, "A"),
+        ("La réponse est fer, le zinc n'est pas utile", IRON, "A"),
+        ("La réponse est fer et zinc. La réponse est cuivre.", IRON, "C"),
+    ],
+)
+def test_a_conclusion_is_read_beside_what_is_discussed(text, options, expected):
+    assert shown(read(text, options)) == expected
