@@ -310,6 +310,14 @@ KIDNEY = ("Le rein est un organe pair de l'abdomen", "Le foie", "La rate")
         ("La réponse est fer ; le fer n'est pas toxique.", IRON, "A"),
         ("La réponse est fer, le zinc n'est pas utile", IRON, "A"),
         ("La réponse est fer et zinc. La réponse est cuivre.", IRON, "C"),
+        ("Peut-être que la réponse est A. La réponse est B.", OPTIONS, "B"),
+        ("PERHAPS THE ANSWER IS A. The answer is B.", OPTIONS, "B"),
+        ("Maybe B", OPTIONS, "B"),
+        ("La réponse est peut-être B", OPTIONS, "B"),
+        ("Let us see.\nAnswer: A. We look again.\nAnswer: B", OPTIONS, "B"),
+        ("The answer is A.\nLet us look again.\nThe answer is B.", OPTIONS, "B"),
+        ("Let us see.\nWe look again.\nAnswer: A. Answer: B", OPTIONS, AMBIGUOUS),
+        ("Final answer:\nB, C\n\nThe others are wrong.", OPTIONS, "BC"),
     ],
 )
 def test_a_conclusion_is_read_beside_what_is_discussed(text, options, expected):

@@ -56,7 +56,7 @@ FALSE = one_of("verdict_wrong")
 ORDINALS = ordinals()
 
 QUALIFIER = (
-    r"(?i:(?<!\w)(?:seule?(?:ment)?|uniquement|exclusivement|only|just|probablement|probably|answer|réponse|nur|solo|"
+    r"(?i:(?<!\w)(?:seule?(?:ment)?|uniquement|exclusivement|only|just|probablement|probably|maybe|perhaps|peut-être|answer|réponse|nur|solo|"
     rf"sólo|soltanto|apenas)(?!\w) ?:?|{one_of('nouns')}[ ]?[:：])"
 )
 REFUSAL = re.compile(one_of("refusals"), re.IGNORECASE)
