@@ -16,6 +16,8 @@ from posologie.config.load import load_study, study_document
 from posologie.records.artifacts import kind_of
 from studies import REPOSITORY, Project, jobs_of
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml"))
 COMPARED = {"config.yaml", "paper-doses.yaml", "paper-screened.yaml"}
 PROFILES = ["profiles/demo", "profiles/local-gpu", "slurm"]
@@ -33,7 +35,6 @@ PLANNED = [
 """Every study under one profile, in turn, and the published one under every profile."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("config", "profile"), PLANNED)
 def test_every_study_and_every_profile_plans(project, config, profile):
     jobs = project.planned("--profile", profile, "--configfile", f"config/{config}")
@@ -122,7 +123,6 @@ def test_published_models_take_the_place_of_training_and_an_adapter_is_put_on_it
     assert "--adapter-weights models/someone--adapter@main/adapter_model.safetensors" in syn
 
 
-@pytest.mark.slow
 def test_what_is_released_is_merged_described_and_pushed_only_when_asked_for(project):
     release = json.dumps({"models": ["tiny/NAT/seed-42"], "repository": "me/{mix}-{form}"})
     asked = ("--configfile", "config/test.yaml", "--config", f"release={release}")

@@ -23,6 +23,8 @@ from posologie.release.card import results_of
 from posologie.release.push import main as push
 from posologie.running.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 TOKENS = torch.arange(5, 40)[None]
 
 

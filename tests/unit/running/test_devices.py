@@ -5,7 +5,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from posologie.running import commands
+
+pytestmark = pytest.mark.slow
 
 JOB = """
 import os, sys, time

@@ -1,5 +1,7 @@
 """Malformed records of every form: no crash, and every record is kept or rejected.
 
+pytestmark = pytest.mark.slow
+
 POSOLOGIE_FUZZ_RECORDS sets how many records each reader is given (400 if left out; 10000 for the full run).
 """
 

@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 
 def plain(text):

@@ -14,6 +14,8 @@ from posologie.training.processes import Group
 from posologie.training.spec import Recipe, TrainingSpec
 from posologie.training.student import make_student
 
+pytestmark = pytest.mark.slow
+
 
 def trainer_history(folder, examples, recipe, seed, start):
     """Return loss, learning rate and gradient norm of each update of transformers' Trainer from the same weights."""

@@ -14,6 +14,8 @@ from posologie.training import checkpoints
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.reporting import EXIT_STATUS, LAUNCHER, StopRequest
 
+pytestmark = pytest.mark.slow
+
 
 def die_at(count):
     """Let the process be killed at the count-th of the moments that matter: file operations and updates."""
@@ -54,7 +56,6 @@ def test_a_kill_at_any_moment_and_a_restart_leave_the_same_bytes(job, keep):
     assert killed.artifacts() == expected
 
 
-@pytest.mark.slow
 def test_every_moment_from_the_first_to_the_last_survives_a_kill(job):
     expected = job("whole").run().artifacts()
     moment, finished = 1, False
@@ -96,7 +97,6 @@ def test_a_signal_saves_and_the_retry_goes_on(job, number):
     assert stopped.facts()["updates_of_earlier_attempts"] == 3
 
 
-@pytest.mark.slow
 def test_a_retry_with_other_threads_goes_on_and_the_record_names_them(job):
     expected = job("whole", {"epochs": 3}).run()
     assert "threads" not in expected.facts()["spec"]
