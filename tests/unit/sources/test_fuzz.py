@@ -1,7 +1,5 @@
 """Malformed records of every form: no crash, and every record is kept or rejected.
 
-pytestmark = pytest.mark.slow
-
 POSOLOGIE_FUZZ_RECORDS sets how many records each reader is given (400 if left out; 10000 for the full run).
 """
 
@@ -14,6 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from posologie.sources import shards
+
+pytestmark = pytest.mark.slow
 
 RECORDS = int(os.environ.get("POSOLOGIE_FUZZ_RECORDS", "400"))
 BATCH = 50
