@@ -188,7 +188,7 @@ def _cardinal_and_ordinal(number: int, language: str) -> tuple[str, str]:
     for place, form in enumerate(("cardinal", "ordinal")):
         try:
             words[place] = num2words.num2words(number, lang=language, to=form)
-        except NotImplementedError:  # num2words has not this form of this language, or not the language at all
+        except NotImplementedError:  # num2words lacks this form or language
             break
     return words[0], words[1]
 

@@ -56,8 +56,8 @@ FALSE = one_of("verdict_wrong")
 ORDINALS = ordinals()
 
 QUALIFIER = (
-    r"(?i:(?<!\w)(?:seule?(?:ment)?|uniquement|exclusivement|only|just|probablement|probably|maybe|perhaps|peut-être|answer|réponse|nur|solo|"
-    rf"sólo|soltanto|apenas)(?!\w) ?:?|{one_of('nouns')}[ ]?[:：])"
+    r"(?i:(?<!\w)(?:seule?(?:ment)?|uniquement|exclusivement|only|just|probablement|probably|"
+    rf"maybe|perhaps|peut-être|answer|réponse|nur|solo|sólo|soltanto|apenas)(?!\w) ?:?|{one_of('nouns')}[ ]?[:：])"
 )
 REFUSAL = re.compile(one_of("refusals"), re.IGNORECASE)
 ALL = re.compile(
