@@ -16,7 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The same examples in every run; others are tried with `--hypothesis-profile default`. An example may take as long as a
 # busy machine needs.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("same")
+# A mutant is noticed by the first example that fails: to find the smallest one would take minutes.
+found = [phase for phase in hypothesis.Phase if phase not in {hypothesis.Phase.shrink, hypothesis.Phase.explain}]
+hypothesis.settings.register_profile("mutants", hypothesis.settings.get_profile("same"), phases=found)
+hypothesis.settings.load_profile("mutants" if "POSOLOGIE_MUTANTS" in os.environ else "same")
 
 TOGETHER = {
     "tests/slurm/test_faults.py": "nodes of the cluster",

@@ -187,6 +187,27 @@ def test_a_share_at_its_edge_that_varies_gets_students_interval(edge):
     )
 
 
+def test_a_share_of_few_clusters_is_no_surer_than_its_items_make_it_while_few_are_right():
+    # 2 of 10 right: with fewer than five right answers, a variance below p (1 - p) / n says nothing of agreement.
+    sparse = Extent(10, 10, 10.0)
+    t = stats.t(40).ppf(0.95)
+    for variance, counted in ((1e-6, 0.16 / 10), (0.05, 0.05)):
+        interval = score_interval(estimated(0.2, variance=variance), sparse, NINETY, is_share=True)
+        inverse = counted / 0.16
+        centre = (0.2 + t**2 * inverse / 2) / (1 + t**2 * inverse)
+        half = t / (1 + t**2 * inverse) * np.sqrt(0.16 * inverse + t**2 * inverse**2 / 4)
+        assert (interval.low, interval.high) == pytest.approx((max(centre - half, 0), centre + half), abs=1e-12)
+        assert (interval.method, interval.note) == ("wilson", TOO_SMALL)
+    many = score_interval(estimated(0.2, variance=1e-6), Extent(40, 40, 40.0), NINETY, is_share=True)
+    assert many.high - many.low < 0.01, "the items of many clusters set no bound"
+
+
+def test_an_interval_has_the_same_columns_in_every_table():
+    assert Interval(0.25, 0.75, "wilson", TOO_SMALL).columns(0.9) == {
+        "low": 0.25, "high": 0.75, "level": 0.9, "interval": "wilson", "note": TOO_SMALL,
+    }  # fmt: skip
+
+
 def test_an_estimate_has_the_same_columns_in_every_table():
     interval = Interval(-0.25, 1.5, "t", "n too small")
     columns = estimate_columns(

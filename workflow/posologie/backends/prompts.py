@@ -71,12 +71,20 @@ def tags_of(section: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.findall(r"</([\w-]+)>", section)))
 
 
+def tag_in(value: str, tags: tuple[str, ...]) -> re.Match[str] | None:
+    """Return the first tag of these names that a value opens or closes."""
+    return re.search(_tag(tags), value, re.IGNORECASE) if tags else None
+
+
 def untagged(value: str, tags: tuple[str, ...]) -> str:
     """Return a value in which no tag of these names opens or closes."""
     if not tags or "<" not in value:
         return value
-    pattern = rf"<(\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\b[^<>]*)>"
-    return re.sub(pattern, r"‹\1›", value, flags=re.IGNORECASE)
+    return re.sub(_tag(tags), r"‹\1›", value, flags=re.IGNORECASE)
+
+
+def _tag(tags: tuple[str, ...]) -> str:
+    return rf"<(\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\b[^<>]*)>"
 
 
 def read_prompt(path: str | os.PathLike[str]) -> Prompt:

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Any
 
 from posologie.backends.interface import Failure, LabelStep, Reply
-from posologie.backends.prompts import Prompt, reply_columns, tags_of
+from posologie.backends.prompts import Prompt, reply_columns, tag_in, tags_of
 from posologie.judging.spec import Judge
 from posologie.language.marks import control_marks, has_mark
 from posologie.running.errors import InputError
@@ -67,8 +67,7 @@ def steering(candidate: str, prompt: Prompt) -> str | None:
         return f"control token {marks[0]}"
     if has_mark(candidate):
         return "mark of a thought"
-    tags = tags_of(prompt.sections.get("user", ""))
-    if tags and (match := re.search(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\s*>", candidate, re.IGNORECASE)):
-        return f"tag {match[0]}"
+    if match := tag_in(candidate, tags_of(prompt.sections.get("user", ""))):
+        return f"tag {match[0][:80]}"
     order = _ORDER.search(candidate)
     return None if order is None else f"order: {order[0][:80]}"
