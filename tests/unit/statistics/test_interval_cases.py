@@ -59,7 +59,7 @@ def test_wilsons_interval_is_that_of_statsmodels(right, count, level):
 
 
 def test_wilsons_interval_stays_between_0_and_1():
-    low, high = zip(*(wilson(share, n, 0.95) for share in (0.0, 1.0) for n in (1, 3, 7, 29, 400, 12.5)), strict=True)
+    low, high = zip(*(wilson(share, n, 0.95) for share in (0.0, 1.0) for n in range(1, 400)), strict=True)
     assert min(low) == 0.0
     assert max(high) == 1.0
 
@@ -170,10 +170,10 @@ def test_a_mean_that_does_not_vary_has_no_interval_and_a_share_that_of_equal_clu
         interval = score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=True)
         assert interval == Interval(*wilson(edge, 50, 0.9), "wilson", "")
         assert score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=False).note == CONSTANT
-    rounded = score_interval(estimated(1 + 1e-16, variance=0.0), rests_on(50), NINETY, is_share=True)
+    rounded = score_interval(estimated(1 + 4e-16, variance=0.0), rests_on(50), NINETY, is_share=True)
     assert rounded == Interval(*wilson(1.0, 50, 0.9), "wilson", "")
     below = score_interval(estimated(-1e-17, variance=0.0), rests_on(50), NINETY, is_share=True)
-    assert (below.low, below.high) == wilson(0.0, 50, 0.9)
+    assert below == Interval(*wilson(0.0, 50, 0.9), "wilson", "")
 
 
 @pytest.mark.parametrize("edge", [0.0, 1.0])
@@ -198,7 +198,7 @@ def test_a_share_of_few_clusters_is_no_surer_than_its_items_make_it_while_few_ar
         half = t / (1 + t**2 * inverse) * np.sqrt(0.16 * inverse + t**2 * inverse**2 / 4)
         assert (interval.low, interval.high) == pytest.approx((max(centre - half, 0), centre + half), abs=1e-12)
         assert (interval.method, interval.note) == ("wilson", TOO_SMALL)
-    many = score_interval(estimated(0.2, variance=1e-6), Extent(40, 40, 40.0), NINETY, is_share=True)
+    many = score_interval(estimated(0.2, variance=1e-6), Extent(30, 30, 30.0), NINETY, is_share=True)
     assert many.high - many.low < 0.01, "the items of many clusters set no bound"
 
 

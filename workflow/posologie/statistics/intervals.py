@@ -169,6 +169,8 @@ def score_interval(estimated: Estimated, rests_on: Extent, settings: Statistics,
             differs, with the number of equal clusters as n. Anything else gets Student's, or none where none differs.
     """
     value, varies = float(estimated.value), float(estimated.variance) > NOTHING
+    if is_share:
+        value = min(max(value, 0.0), 1.0)  # rounding can leave it beyond
     effective = rests_on.effective
     notes = [TOO_SMALL] if effective < settings.minimum_clusters else []
     if is_share and varies and 0 < value < 1:
@@ -177,7 +179,7 @@ def score_interval(estimated: Estimated, rests_on: Extent, settings: Statistics,
     if not varies:
         notes += [] if is_share and value in (0, 1) else [CONSTANT]
         if is_share:
-            return Interval(*wilson(min(max(value, 0.0), 1.0), effective, settings.level), "wilson", "; ".join(notes))
+            return Interval(*wilson(value, effective, settings.level), "wilson", "; ".join(notes))
         return Interval(None, None, "none", "; ".join(notes))
     low, high = t_interval(estimated, settings.level)
     return Interval(float(low), float(high), "t", "; ".join(notes))
