@@ -134,6 +134,7 @@ lock:  ## resolve envs/*.in into the lock files
 	work/lock/bin/pip install --quiet -r envs/docs.in
 	work/lock/bin/pip freeze --all | sort | comm -13 work/lock/before - | sort -f > envs/docs.lock
 	rm -rf work/lock
+	$(PYTHON) envs/uv.py
 
 clean:  ## delete the environment and caches; keep results, models and data
 	rm -rf .venv .snakemake tests/.cache .pytest_cache .mypy_cache .ruff_cache work/lock

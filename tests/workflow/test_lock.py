@@ -1,4 +1,5 @@
 import re
+import runpy
 import sys
 import tomllib
 from contextlib import suppress
@@ -28,6 +29,19 @@ def test_the_lock_holds_everything_that_is_asked_for(repository):
             name = re.split(r"[\[=<>#\s]", line)[0]
             if name:
                 assert re.sub(r"[-_.]+", "-", name).lower() in locked, f"{name}: run `make lock`"
+
+
+def test_uv_installs_the_versions_of_the_lock(repository):
+    text = (repository / "pyproject.toml").read_text(encoding="utf-8")
+    made = runpy.run_path(str(repository / "envs/uv.py"))["project_for_uv"](text)
+    assert made == text, "run `python envs/uv.py`"
+    project = tomllib.loads(text)
+    lock = (repository / "envs/requirements.lock").read_text(encoding="utf-8").split()
+    assert project["tool"]["uv"]["constraint-dependencies"] == lock
+    asked = project["dependency-groups"]["dev"] + project["project"]["dependencies"]
+    files = [(repository / f"envs/{name}.in").read_text(encoding="utf-8") for name in ("requirements", "models")]
+    listed = [line for line in "\n".join(files).splitlines() if line and not line.startswith("#")]
+    assert {Requirement(line).name for line in asked} == {Requirement(line).name for line in listed}
 
 
 def test_every_package_that_the_library_imports_comes_with_what_it_declares(repository):
