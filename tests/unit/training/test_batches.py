@@ -1,10 +1,14 @@
 """Which tokens a micro-batch holds and which of them count in the loss, by hand."""
 
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from posologie.training.batches import assemble, hidden_states, micro_batches_in_step, target_counts
+from posologie.training.batches import _moved, assemble, hidden_states, micro_batches_in_step, target_counts
 from posologie.training.examples import Examples
 
 CPU = torch.device("cpu")
@@ -53,6 +57,43 @@ def test_the_count_of_targets_is_that_of_the_batches(loss_on):
     assert counts == target_counts(EXAMPLES, loss_on).tolist()
 
 
+@pytest.mark.parametrize(("loss_on", "counts"), [("answer", [3, 2]), ("all", [5, 4])])
+def test_a_batch_counts_the_targets_of_each_example(loss_on, counts):
+    assert assemble(EXAMPLES, [2, 0], loss_on=loss_on, device=CPU).counts == counts
+
+
+def test_log_probabilities_under_the_backbone_go_with_their_examples():
+    assert assemble(EXAMPLES, [2, 0], loss_on="answer", device=CPU).reference is None
+    known = replace(EXAMPLES, reference=np.array([-1.5, -2.5, -3.5], dtype=np.float32))
+    for chosen in ([2, 0], np.array([2, 0]), range(2, -1, -2)):
+        assert assemble(known, chosen, loss_on="answer", device=CPU).reference.tolist() == [-3.5, -1.5]
+
+
+def test_every_tensor_of_a_batch_lies_on_the_device():
+    known = replace(EXAMPLES, reference=np.zeros(3, dtype=np.float32))
+    batch = assemble(known, [0], loss_on="all", device=torch.device("meta"))
+    tensors = [value for value in vars(batch).values() if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 7
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def test_a_gpu_copies_from_pinned_memory_without_a_wait():
+    calls = []
+
+    class Host:
+        def pin_memory(self):
+            calls.append("pinned")
+            return self
+
+        def to(self, device, non_blocking=False):
+            calls.append((device, non_blocking))
+            return "moved"
+
+    gpu, cpu = SimpleNamespace(type="cuda"), SimpleNamespace(type="cpu")
+    assert _moved(Host(), gpu) == _moved(Host(), cpu) == "moved"
+    assert calls == ["pinned", (gpu, True), (cpu, False)]
+
+
 def test_a_decoder_is_told_tokens_positions_and_bounds_and_keeps_no_cache():
     received = {}
 
@@ -80,7 +121,7 @@ def test_processes_in_step_have_equally_many_micro_batches_and_each_example_once
         micro_batches_in_step(np.arange(count), lengths, size=2, process=process, processes=processes)
         for process in range(processes)
     ]
-    assert len({len(own) + len(fillers) for own, fillers in shares}) == 1
+    assert {len(own) + len(fillers) for own, fillers in shares} == {math.ceil(math.ceil(count / processes) / 2)}
     assert sorted(index for own, _ in shares for part in own for index in part) == list(range(count))
     shortest = [int(np.argmin(lengths[:count]))] if count else []
     assert all(filler.tolist() == shortest for _, fillers in shares for filler in fillers)

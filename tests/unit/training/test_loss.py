@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from posologie.training import update as loss_module
 from posologie.training.update import PLAIN, LogitForm, chunk_rows, losses, summed_loss, target_losses
 
-FORMS = [PLAIN, LogitForm(scale=0.25), LogitForm(cap=2.0), LogitForm(scale=3.0, cap=5.0)]
+FORMS = [PLAIN, LogitForm(scale=0.25), LogitForm(scale=2.0), LogitForm(cap=2.0), LogitForm(scale=3.0, cap=5.0)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,13 +124,14 @@ def test_a_precision_of_the_products_that_is_not_the_layers_is_that_of_the_same_
         assert torch.equal(expected[name], parameter.grad.float())
 
 
-def test_gradients_of_many_chunks_are_summed_in_float32_where_the_layer_is_bfloat16(monkeypatch):
+@pytest.mark.parametrize("loss_of", [summed_loss, target_losses])
+def test_gradients_of_many_chunks_are_summed_in_float32_where_the_layer_is_bfloat16(loss_of, monkeypatch):
     # 1,000 chunks of one row with the same small gradient: summed in bfloat16, they would stop growing at the 256th.
     head = torch.nn.Linear(4, 8, dtype=torch.bfloat16)
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)
     monkeypatch.setattr(loss_module, "CHUNK_BYTES", 4 * 8)
-    summed_loss(torch.ones(1000, 4, dtype=torch.bfloat16), head, torch.zeros(1000, dtype=torch.int64)).backward()
+    loss_of(torch.ones(1000, 4, dtype=torch.bfloat16), head, torch.zeros(1000, dtype=torch.int64)).sum().backward()
     expected = 1000 * (torch.full((8,), 1 / 8) - torch.eye(8)[0])
     torch.testing.assert_close(head.bias.grad.float(), expected, rtol=0.01, atol=0)
     torch.testing.assert_close(head.weight.grad.float(), expected[:, None].expand(8, 4), rtol=0.01, atol=0)

@@ -1,8 +1,11 @@
 """Which examples make up an update depends on seed, epoch and ids alone."""
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from posologie.training.batches import micro_batches, updates_of_epoch
 
@@ -83,3 +86,26 @@ def test_processes_and_micro_batches_share_out_an_update_exactly(examples, size,
     assert all(1 <= len(batch) <= size for part in parts for batch in part)
     counts = [sum(len(batch) for batch in part) for part in parts]
     assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+@pytest.mark.parametrize("count", [1, 7, 31, 32, 36, 100, 203, 1650])
+def test_grouping_is_the_trainers_but_for_the_shuffle(count, batch, monkeypatch):
+    lengths = [(n * 37) % 1999 + 1 for n in range(count)]
+    shuffled = np.concatenate(order(range(count), lengths, effective_batch=batch, group_by_length=False))
+    monkeypatch.setattr(torch, "randperm", lambda size, generator: torch.from_numpy(shuffled))
+    grouped = np.concatenate(order(range(count), lengths, effective_batch=batch))
+    assert grouped.tolist() == get_length_grouped_indices(lengths, batch)
+
+
+def test_the_shuffle_is_the_same_in_every_version():
+    # Another hash would give every seed another training.
+    assert np.concatenate(order(range(8), [7] * 8, group_by_length=False)).tolist() == [5, 4, 1, 3, 2, 0, 6, 7]
+
+
+def test_an_update_is_dealt_out_by_falling_length():
+    lengths = np.array([3, 9, 5, 9, 1, 7, 2])
+    update = np.array([6, 5, 4, 3, 2, 1])
+    first, second = (micro_batches(update, lengths, size=2, process=process, processes=2) for process in range(2))
+    assert [batch.tolist() for batch in first] == [[1, 5], [6]]
+    assert [batch.tolist() for batch in second] == [[3, 2], [4]]

@@ -1,5 +1,6 @@
 """Backbones that mix packed examples are refused; others pass, whatever their precision."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -8,9 +9,10 @@ from packed_models import FAMILIES, SMALL
 from posologie.records.prompting import Prompting
 from posologie.running.errors import InputError
 from posologie.training import batches
-from posologie.training.batches import check_packing
+from posologie.training.batches import check_logits, check_packing
 from posologie.training.spec import Recipe, TrainingSpec
 from posologie.training.student import PACKED, _use_liger, make_student, student_of
+from posologie.training.update import LogitForm
 
 BARE = {"vocab_size": 61, "hidden_size": 32, "num_hidden_layers": 2}
 HEADS = {**BARE, "num_attention_heads": 4}
@@ -58,17 +60,90 @@ def test_what_mixes_examples_is_refused(configuration, dtype):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("experts", [True, False])
-def test_another_rounding_passes_for_experts_in_half_precision_only(experts, dtype, monkeypatch):
-    states = iter([torch.ones(5, 8), torch.ones(5, 8), torch.ones(5, 8) * 1.01])
-    monkeypatch.setattr(batches, "_middle", lambda model, step: next(states))
-    model = model_of(with_experts() if experts else FAMILIES["qwen3"](), dtype=dtype)
-    if experts and dtype == torch.bfloat16:
-        check_packing(model, "tiny")
-    else:
-        with pytest.raises(InputError, match="mixes examples"):
+@pytest.mark.parametrize(
+    ("kind", "dtype", "most"),
+    [
+        ("plain", torch.float32, 1e-4),
+        ("plain", torch.bfloat16, 1e-4),
+        ("experts", torch.float32, 1e-4),
+        ("experts", torch.bfloat16, 0.05),
+        ("quantised", torch.float32, 1e-4),
+        ("quantised", torch.bfloat16, 0.05),
+    ],
+)
+@pytest.mark.parametrize("said", ["gives different results each time", "mixes examples"])
+def test_another_rounding_passes_for_experts_and_products_in_8_bits_in_half_precision_only(
+    kind, dtype, most, said, monkeypatch
+):
+    model = model_of(with_experts() if kind == "experts" else FAMILIES["qwen3"](), dtype=dtype)
+    model.is_quantized = kind == "quantised"
+    for factor in (0.9, 1.1):
+        changed = torch.ones(5, 8) * (1 + most * factor)
+        states = iter([torch.ones(5, 8), changed if said.startswith("gives") else torch.ones(5, 8), changed])
+        monkeypatch.setattr(batches, "_middle", lambda model, step, states=states: next(states))
+        if factor < 1:
             check_packing(model, "tiny")
+        else:
+            with pytest.raises(InputError, match=said):
+                check_packing(model, "tiny")
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-4), (torch.bfloat16, 0.05)])
+def test_logits_may_differ_by_their_rounding_alone(dtype, most):
+    # Logits that are all one number, so that half precision rounds them as little as it can.
+    model = model_of(FAMILIES["qwen3"](), dtype=dtype)
+    states = transformers.modeling_outputs.BaseModelOutputWithPast(torch.ones(1, 27, 32, dtype=dtype))
+    model.model.forward = lambda **_: states
+    torch.nn.init.constant_(model.lm_head.weight, 1 / 32)
+    check_logits(model, LogitForm(scale=1 / (1 + most / 2)), "tiny")
+    with pytest.raises(InputError, match="tiny: model of type 'qwen3' changes its logits after the output layer"):
+        check_logits(model, LogitForm(scale=1 / (1 + most * 2)), "tiny")
+
+
+def test_logits_are_compared_as_the_model_predicts():
+    model = model_of(FAMILIES["qwen3"]()).train()
+    modes, caches = [], []
+    forward = model.forward
+
+    def recorded(**options):
+        modes.append(model.training)
+        caches.append(options["use_cache"])
+        return forward(**options)
+
+    model.forward = recorded
+    check_logits(model, LogitForm(), "tiny")
+    assert (modes, caches, model.training) == ([False], [False], True)
+
+
+def test_a_model_that_takes_no_packed_batch_is_named():
+    def refuse(**_):
+        raise TypeError("unexpected bounds")
+
+    model = model_of(FAMILIES["qwen3"]())
+    model.forward = refuse
+    with pytest.raises(InputError, match=r"^tiny: model of type 'qwen3' does not accept .*: unexpected bounds$"):
+        check_logits(model, LogitForm(), "tiny")
+
+
+def test_states_differ_as_their_worst_row_does():
+    some = torch.tensor([[3.0, 4.0], [0.0, 10.0], [1.0, 0.0]])
+    others = torch.tensor([[3.0, 4.0], [0.0, 11.0], [1.0, 0.5]])
+    assert batches._difference(some, others) == pytest.approx(0.5)
+    assert batches._difference(some, some) == 0
+    assert torch.isnan(torch.tensor(batches._difference(torch.zeros(1, 2), torch.zeros(1, 2))))
+
+
+def test_the_outer_two_of_three_tried_examples_depend_on_the_step():
+    model = model_of(FAMILIES["qwen3"]())
+    numbers = [np.arange(1, length + 1) for length in (9, 5, 13)]
+    for step in (3, 7):
+        batch = batches._batch(model, step)
+        assert batch.bounds == [0, 9, 14, 27]
+        expected = [numbers[0] * step % 61, numbers[1], numbers[2] * step % 61]
+        assert batch.tokens[0].tolist() == np.concatenate(expected).tolist()
+        assert batch.counts == [8, 4, 12], "every token but an example's first"
+    model.resize_token_embeddings(4)
+    assert batches._batch(model, 3).tokens.max() == 3, "every token is one of the vocabulary"
 
 
 def test_what_packed_attention_does_not_do_is_refused_before_the_first_update():
