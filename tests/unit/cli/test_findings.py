@@ -204,3 +204,8 @@ def test_the_truth_that_ships_is_that_of_the_demo(repository, monkeypatch):
     assert len(truth.mixes) == 28
     assert min(mix.trainings for mix in truth.mixes) == 4
     assert Scale(truth, NAMES).best == pytest.approx((2 / 3, 1 / 3, 0))
+
+
+def test_the_truth_that_ships_is_that_of_the_demo_in_any_folder(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert truth_of(load_study(str(repository / "config/demo.yaml"))).size == 300

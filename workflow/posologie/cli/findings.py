@@ -9,6 +9,7 @@ mixes of a lattice, each the mean of several trainings with other seeds. The exi
 """
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -28,6 +29,7 @@ from posologie.records.specs import Name, Spec, first_problem
 from posologie.report.surface import mix_of
 from posologie.report.tables import Row, decimal, p_text, read_rows
 from posologie.running.errors import InputError
+from posologie.running.installed import project, shipped
 from posologie.surface.answer import NEVER, mix_text
 from posologie.surface.fit import CUBIC
 from posologie.surface.forms import scheffe_terms
@@ -158,10 +160,13 @@ def _first(best: Iterable[Row], contrasts: Iterable[Row]) -> dict[str, Any] | No
 
 
 def measured_of(study: Study) -> dict[str, Any]:
-    """Return what decides about the scores of a study's mixes, beside their shares, size and seeds."""
+    """Return what decides about the scores of a study's mixes, beside their shares, size and seeds.
+
+    Files that ship have the name that study files call them by, wherever they are installed.
+    """
     worlds = [source.path for source in study.sources.values() if source.reader == "world" and source.path]
     files = [Path(path) / "recipe.yaml" for path in worlds]
-    return {
+    measured = {
         "worlds": {file.as_posix(): sha256_of_file(file) for file in dict.fromkeys(files)},
         "sources": {name: dict(source.options) for name, source in study.sources.items()},
         "backbones": {name: backbone.model_dump(mode="json") for name, backbone in study.backbones.items()},
@@ -169,6 +174,17 @@ def measured_of(study: Study) -> dict[str, Any]:
         "recipe": study.training.recipe.model_dump(mode="json"),
         "suites": {name: suite.model_dump(mode="json") for name, suite in study.suites.items()},
     }
+    named: dict[str, Any] = _as_named(measured)
+    return named
+
+
+def _as_named(value: Any) -> Any:
+    """Return a value in which the paths of files that ship are those of study files (`posologie.running.installed`)."""
+    if isinstance(value, dict):
+        return {_as_named(key): _as_named(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_as_named(entry) for entry in value]
+    return value.removeprefix(os.path.relpath(project()) + os.sep) if isinstance(value, str) else value
 
 
 def truth_of(study: Study) -> Truth:
@@ -177,7 +193,7 @@ def truth_of(study: Study) -> Truth:
     Raises:
         InputError: if the file is no truth, or that of another world, recipe, size or component than the study's.
     """
-    file = str(study.truth)
+    file = shipped(str(study.truth))
     try:
         truth = Truth.model_validate(yaml.safe_load(read_text(file)))
     except yaml.YAMLError as error:
