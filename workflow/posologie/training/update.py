@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,30 @@ def chunk_rows(vocabulary: int, rows: int) -> int:
     return max(1, min(rows, CHUNK_BYTES // (4 * vocabulary)))
 
 
+class _Gradients:
+    """Gradients of a linear output layer's inputs, filled chunk by chunk; None where nobody needs one.
+
+    Those of weight and bias are summed in float32, whatever the layer's own precision.
+    """
+
+    def __init__(
+        self, needed: Sequence[bool], hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> None:
+        self.hidden = torch.empty_like(hidden) if needed[0] else None
+        self.weight = torch.zeros_like(weight, dtype=torch.float32) if needed[1] else None
+        self.bias = torch.zeros_like(bias, dtype=torch.float32) if needed[2] else None
+
+    def add(self, start: int, product: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> None:
+        """Add what the chunk of rows from `start` on gives; `product` is its gradient, shape (rows, vocabulary)."""
+        narrow = product.to(weight.dtype)
+        if self.hidden is not None:
+            torch.mm(narrow, weight, out=self.hidden[start : start + len(rows)])
+        if self.weight is not None:
+            self.weight += narrow.T @ rows
+        if self.bias is not None:
+            self.bias += product.sum(0)
+
+
 class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
     """The summed cross-entropy of a linear output layer; its gradients are taken on the way, chunk by chunk."""
 
@@ -73,11 +98,8 @@ class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
         targets: torch.Tensor,
         form: LogitForm,
     ) -> torch.Tensor:
-        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        d_hidden = torch.empty_like(hidden) if needs_hidden else None
-        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
-        d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
+        gradients = _Gradients(ctx.needs_input_grad, hidden, weight, bias)
         size = chunk_rows(weight.shape[0], len(targets))
         for start in range(0, len(targets), size):
             rows, chunk_targets = hidden[start : start + size], targets[start : start + size, None]
@@ -89,20 +111,14 @@ class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
             total += (sums.log() + top - right).sum()
             shares.div_(sums).scatter_add_(1, chunk_targets, shares.new_full((), -1.0).expand_as(chunk_targets))
             shares = form.to_product(shares, logits)
-            narrow = shares.to(weight.dtype)
-            if d_hidden is not None:
-                torch.mm(narrow, weight, out=d_hidden[start : start + size])
-            if d_weight is not None:
-                d_weight += narrow.T @ rows
-            if d_bias is not None:
-                d_bias += shares.sum(0)
+            gradients.add(start, shares, rows, weight)
         ctx.precision = weight.dtype
-        ctx.save_for_backward(d_hidden, d_weight, d_bias)
+        ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scaled = [None if saved is None else (saved * gradients[0]).to(ctx.precision) for saved in ctx.saved_tensors]
+    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        scaled = [None if saved is None else (saved * outer[0]).to(ctx.precision) for saved in ctx.saved_tensors]
         return (*scaled, None, None)
 
 
@@ -143,31 +159,18 @@ class _TargetLosses(torch.autograd.Function):  # type: ignore[misc]
         return _each(hidden, weight, bias, targets, form)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, weight, bias, targets = ctx.saved_tensors
-        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        d_hidden = torch.empty_like(hidden) if needs_hidden else None
-        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
-        d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
+        gradients = _Gradients(ctx.needs_input_grad, hidden, weight, bias)
         size = chunk_rows(weight.shape[0], len(targets))
         for start in range(0, len(targets), size):
             rows, chunk_targets = hidden[start : start + size], targets[start : start + size, None]
             logits = ctx.form.logits(linear(rows, weight, bias))
             shares = logits.softmax(1)
             shares.scatter_add_(1, chunk_targets, shares.new_full((), -1.0).expand_as(chunk_targets))
-            shares = ctx.form.to_product(shares.mul_(gradients[0][start : start + size, None]), logits)
-            narrow = shares.to(weight.dtype)
-            if d_hidden is not None:
-                torch.mm(narrow, weight, out=d_hidden[start : start + size])
-            if d_weight is not None:
-                d_weight += narrow.T @ rows
-            if d_bias is not None:
-                d_bias += shares.sum(0)
-        wide = (
-            None if d_weight is None else d_weight.to(weight.dtype),
-            None if d_bias is None else d_bias.to(bias.dtype),
-        )
-        return d_hidden, *wide, None, None
+            shares = ctx.form.to_product(shares.mul_(outer[0][start : start + size, None]), logits)
+            gradients.add(start, shares, rows, weight)
+        return gradients.hidden, gradients.weight, gradients.bias, None, None
 
 
 def target_losses(
