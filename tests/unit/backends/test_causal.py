@@ -162,6 +162,10 @@ class Letters:
         ("## Thinking\n\n0?\n\n## Final Response\n\nIt is 1.", "It is 1.", "0?", [(0, 0), (6, 1)]),
         ("<think>0 or", "", "0 or", []),
         ("1", "1", "", [(0, 1)]),
+        ("<think>\n\n</think>\n\n1", "1", "", [(0, 1)]),
+        ("<think>0?</think>\n1\n<think>or 0", "1", "0?", [(0, 1)]),
+        ("1 <think>or 0", "1", "or 0", [(0, 1)]),
+        ("<think>0</think><|begin_of_solution|>\n1<|end_of_solution|>", "1", "0", [(0, 1)]),
     ],
 )
 def test_a_judge_that_thinks_is_read_after_its_thought(tiny_model, written, answer, thoughts, steps):

@@ -243,8 +243,8 @@ class CausalBackend:
         end = next((position for position, token in enumerate(generated) if token in self._ends), None)
         tokens = generated[:end]
         parted = part(self._raw(tokens), opened=self._opened)
-        first = 0 if not parted.thoughts else self._answer_begins(tokens, parted)
-        answer = tokens[first:]
+        first, last = self._answer_within(tokens, parted)
+        answer = tokens[first:last]
         steps = []
         if recorder is not None and answer:
             for position in recorder.label_positions(row, answer):
@@ -259,15 +259,16 @@ class CausalBackend:
             generated_tokens=used,
             label_steps=tuple(steps),
             thoughts=parted.thoughts,
-            thought_tokens=first,
+            thought_tokens=len(tokens) - len(answer),
         )
 
-    def _answer_begins(self, tokens: list[int], parted: Parted) -> int:
-        """Return the first token of the answer behind a thought: the first that writes beyond its closing mark."""
-        if not parted.answer:
-            return len(tokens)
-        places = range(len(tokens))
-        return next(place for place in places if len(self._raw(tokens[: place + 1])) > parted.start)
+    def _answer_within(self, tokens: list[int], parted: Parted) -> tuple[int, int]:
+        """Return the first token that writes beyond the place where the answer starts, and that behind its end."""
+        if parted.start == 0 and not parted.thoughts:  # nothing but an answer
+            return 0, len(tokens)
+        written = [len(self._raw(tokens[:count])) for count in range(len(tokens) + 1)]
+        first = next((place for place in range(len(tokens)) if written[place + 1] > parted.start), len(tokens))
+        return first, next(count for count in range(first, len(written)) if written[count] >= parted.end)
 
     def _raw(self, tokens: list[int]) -> str:
         """Return the text of tokens with special ones, which may mark thoughts."""

@@ -21,10 +21,8 @@ _FINAL_HEADING = re.compile(r"^#+ *Final (?:Response|Answer)\b:?", re.MULTILINE)
 _HEADED = re.compile(r"\A\s*#+ *Thinking\b")
 _BARE_CHANNELS = re.compile(r"\A(?P<thoughts>analysis\S.*?)(?:assistant)?final(?P<answer>(?!ly).*)\Z", re.DOTALL)
 """The harmony form, decoded without its special tokens."""
-_FRAME = re.compile(
-    r"\A\s*(?:<\|begin_of_solution\|>|<\|START_RESPONSE\|>)|"
-    r"(?:<\|end_of_solution\|>|<\|END_RESPONSE\|>|<\|END_OF_TURN_TOKEN\|>|<\|return\|>|<\|end\|>)\s*\Z"
-)
+_FRAME_OPENS = re.compile(r"\s*(?:(?:<\|begin_of_solution\|>|<\|START_RESPONSE\|>)\s*)?")
+_FRAME_CLOSES = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|END_OF_TURN_TOKEN|>", "<|return|>", "<|end|>")
 """What templates put around an answer that follows thoughts."""
 
 
@@ -34,38 +32,46 @@ class Parted:
 
     Attributes:
         thoughts: what was thought, without the marks around it; empty where nothing was.
-        answer: what follows the last thought; empty where the thought never ended.
+        answer: what follows the last thought that ended; empty where the only one never did.
         start: place of the answer in the reply, in characters; the reply's length where there is none.
+        end: place behind the answer.
     """
 
     thoughts: str
     answer: str
     start: int
+    end: int
 
 
 def part(reply: str, *, opened: bool = False) -> Parted:
-    """Part a reply into thoughts and answer.
+    """Part a reply into thoughts and answer; a reply without marks is an answer as it is.
 
     Args:
         opened: whether the prompt had opened a thought already, as templates of models that always think do.
     """
-    closing = max(_CLOSING.finditer(reply), key=re.Match.start, default=None)  # thoughts may quote a mark
+    *_, closing = (None, *_CLOSING.finditer(reply))  # the last one: thoughts may quote a mark
     if closing is None and _HEADED.match(reply):
         closing = _FINAL_HEADING.search(reply)
     if closing is None and (bare := _BARE_CHANNELS.match(reply)):
-        return _parted(reply, bare["thoughts"].removeprefix("analysis"), bare.start("answer"))
+        return _parted(reply, bare["thoughts"].removeprefix("analysis"), bare.start("answer"), len(reply))
+    opening = _OPENING.search(reply, closing.end() if closing else 0)
+    end = opening.start() if opening else len(reply)
     if closing is not None:
-        return _parted(reply, _OPENING.sub("", reply[: closing.start()], count=1), closing.end())
-    if opening := _OPENING.search(reply):
-        return Parted(reply[opening.end() :].strip(), reply[: opening.start()].strip(), len(reply))
-    return Parted(reply.strip(), "", len(reply)) if opened else Parted("", reply, 0)
+        return _parted(reply, _OPENING.sub("", reply[: closing.start()], count=1), closing.end(), end)
+    if opening is not None and (not opened or not reply[:end].strip()):
+        return _parted(reply, reply[opening.end() :], 0, end)
+    return _parted(reply, reply, len(reply), len(reply)) if opened else Parted("", reply, 0, end)
 
 
-def _parted(reply: str, thoughts: str, start: int) -> Parted:
-    unfinished = _OPENING.search(reply, start)
-    answer = _FRAME.sub("", reply[start : unfinished.start() if unfinished else len(reply)])
-    start += len(reply[start:]) - len(reply[start:].lstrip())
-    return Parted(re.sub(r"<\|end\|>\s*\Z", "", thoughts).strip(), answer.strip(), start)
+def _parted(reply: str, thoughts: str, start: int, end: int) -> Parted:
+    """Return thoughts and answer without blanks and marks around them."""
+    framed = _FRAME_OPENS.sub("", reply[start:end], count=1)
+    start, answer = end - len(framed), framed.rstrip()
+    while answer.endswith(_FRAME_CLOSES):
+        answer = answer[: answer.rindex("<|")].rstrip()
+    if not answer:
+        start = len(reply)
+    return Parted(thoughts.strip().removesuffix("<|end|>").rstrip(), answer, start, start + len(answer))
 
 
 def has_mark(text: str) -> bool:
