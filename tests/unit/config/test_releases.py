@@ -29,6 +29,13 @@ def study(tmp_path):
     return read
 
 
+def test_models_are_worked_out_once_for_a_study_and_anew_for_another(study):
+    first, other = study(), study(published_models={"nat": MERGED})
+    assert plan.models(first) is plan.models(first)
+    assert set(plan.models(other)) - set(plan.models(first)) == {"published/nat"}
+    assert "published/nat" not in plan.models(first)
+
+
 def test_a_published_model_takes_the_place_of_a_trained_one(study):
     own = study(published_models={"nat": {**MERGED, "in_place_of": "b/NAT/seed-42"}})
     models = plan.models(own)

@@ -14,6 +14,11 @@ SOURCES = {
         'def main():\n    """Do it."""\n    from ..lazy import VALUE\n    return twice(VALUE)  # why\n'
     ),
     "posologie.other": "X = 1\n",
+    "posologie.group": "from .inner import X\n",
+    "posologie.group.inner": "X = 1\n",
+    "posologie.group.deep": "",
+    "posologie.group.deep.leaf": "from ..inner import X\nfrom ...shared import twice\nfrom . import twig\n",
+    "posologie.group.deep.twig": "",
 }
 
 
@@ -48,6 +53,37 @@ def test_the_code_behind_a_stage_is_what_it_imports_also_inside_functions(packag
         "posologie.shared",
         "posologie.lazy",
     }
+
+
+@pytest.mark.parametrize(
+    ("module", "behind"),
+    [
+        ("posologie.shared", {""}),
+        ("posologie.group", {"", ".inner"}),
+        ("posologie.group.deep.leaf", {"", ".inner", ".deep", ".deep.twig"}),
+        ("posologie.group.deep.twig", {"", ".inner", ".deep"}),
+    ],
+)
+def test_an_import_brings_the_packages_on_the_way_and_relative_ones_count_from_the_package(package, module, behind):
+    grouped = {f"posologie.group{name}" for name in behind} if module != "posologie.shared" else set()
+    shared = {"posologie.shared"} if module.endswith("leaf") else set()
+    assert code_digest.modules_behind(module) == {"posologie", module} | grouped | shared
+
+
+@pytest.mark.parametrize("statement", ["import posologie.group.deep.twig", "import posologie.group.deep.twig as other"])
+def test_an_import_by_its_whole_name_brings_the_packages_on_the_way(package, statement):
+    package("posologie.shared", f"{statement}\n")
+    names = ("", ".inner", ".deep", ".deep.twig")
+    grouped = {f"posologie.group{name}" for name in names}
+    assert code_digest.modules_behind("posologie.shared") == {"posologie", "posologie.shared"} | grouped
+
+
+def test_text_that_no_encoding_holds_counts(package):
+    digests = set()
+    for mark in ("d800", "d801"):
+        package("posologie.shared", f"X = '\\u{mark}'\n")
+        digests.add(code_digest.digest("posologie.shared"))
+    assert len(digests) == 2
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ COUNTED = {
     "a pattern of parsing": ("prediction/parsing_patterns.py", replaced("toutes|tous", "toutes"), {"prediction"}),
     "where a thought ends": (
         "language/marks.py",
-        replaced("max(_CLOSING", "min(_CLOSING"),
+        replaced("*_, closing = (None", "closing, *_ = (None"),
         {"prediction", "scoring"},
     ),
     "the tokens of an answer": ("prediction/requests.py", replaced("return 2 * len", "return 3 * len"), {"prediction"}),

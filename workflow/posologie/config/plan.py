@@ -1,8 +1,9 @@
 """From the study to the artifacts: which models, bundles and inputs there are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
 from posologie.backends.spec import Causal, Engine
@@ -56,8 +57,21 @@ class Model:
         return self.kind == "mix" and self.published is None
 
 
-def models(study: Study) -> dict[str, Model]:
-    """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
+_latest: tuple[Study, Mapping[str, Model]] | None = None
+
+
+def models(study: Study) -> Mapping[str, Model]:
+    """Return the study's models by id: base and each mix and seed of every backbone, then the published models.
+
+    Every prediction job looks its model up, so the models of the latest study are kept.
+    """
+    global _latest
+    if _latest is None or _latest[0] is not study:
+        _latest = study, MappingProxyType(_models(study))
+    return _latest[1]
+
+
+def _models(study: Study) -> dict[str, Model]:
     trained = [(mix, seed) for mix in study.mixes for seed in training_seeds(study, mix)]
     instead = {
         published.in_place_of: name
